@@ -1,0 +1,1 @@
+//! Casts votes against web for ever, or until its TTL ends

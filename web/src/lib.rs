@@ -1,0 +1,1 @@
+//! The web front end: ballot, leaderboard and HTTP API
