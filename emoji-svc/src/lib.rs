@@ -1,1 +1,16 @@
-//! The gRPC service that knows the ballot
+//! The gRPC service that knows the ballot: `emojivoto.v1.EmojiService`.
+
+mod service;
+mod settings;
+
+use emojivoto_proto::emoji::{self, emoji_service_server::EmojiServiceServer};
+use emojivoto_runtime::{Error, Lifecycle, grpc};
+use service::Ballot;
+pub use settings::Settings;
+use tokio::net::TcpListener;
+
+/// Serves the ballot on `listener` until told to stop.
+pub async fn serve(listener: TcpListener, lifecycle: Lifecycle) -> Result<(), Error> {
+    let service = EmojiServiceServer::new(Ballot::new()).max_decoding_message_size(64 * 1024);
+    grpc::serve(listener, service, emoji::DESCRIPTORS, lifecycle).await
+}

@@ -1,1 +1,20 @@
-//! What every process shares: settings, logs, servers, the admin port, shutdown
+//! What every process of the suite shares, so that a service is only what it does.
+//!
+//! A binary's `main` is [`process::main`], which lets it spawn its services. A service
+//! gets a bound listener and a [`Lifecycle`], serves through [`grpc`] or [`http`], and returns when
+//! it has drained.
+
+mod admin;
+pub mod cli;
+pub mod grpc;
+mod healthcheck;
+pub mod http;
+mod lifecycle;
+mod logs;
+pub mod process;
+pub mod settings;
+
+pub use lifecycle::{Lifecycle, Stop};
+
+/// Any error that ends a service; its chain of sources goes to the log.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -1,1 +1,28 @@
-//! The gRPC service that counts votes
+//! The gRPC service that counts votes: `emojivoto.v1.VotingService`.
+//!
+//! `poll` is what happens to a vote, `store` where it is kept, `service` its gRPC face.
+
+mod poll;
+mod service;
+mod settings;
+pub mod store;
+
+use emojivoto_proto::voting::{self, VotingServer};
+use emojivoto_runtime::{Error, Lifecycle, grpc};
+pub use poll::{Poll, VoteError};
+use service::PollService;
+pub use settings::{PollSettings, Settings};
+use store::VoteStore;
+use tokio::net::TcpListener;
+
+/// Serves a poll that keeps its votes in `store` on `listener` until told to stop.
+pub async fn serve<S: VoteStore>(
+    settings: PollSettings,
+    store: S,
+    listener: TcpListener,
+    lifecycle: Lifecycle,
+) -> Result<(), Error> {
+    let poll = Poll::new(store, &settings);
+    let service = VotingServer::new(PollService::new(poll));
+    grpc::serve(listener, service, voting::DESCRIPTORS, lifecycle).await
+}

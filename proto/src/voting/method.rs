@@ -76,7 +76,8 @@ mod tests {
     fn methods_are_those_of_the_descriptor() {
         let files = prost_types::FileDescriptorSet::decode(DESCRIPTORS).expect("a descriptor set");
         let service = files.file.iter().flat_map(|file| &file.service).next().expect("a service");
-        let mut declared: Vec<&str> = service.method.iter().map(|method| method.name()).collect();
+        let mut declared: Vec<&str> =
+            service.method.iter().map(prost_types::MethodDescriptorProto::name).collect();
         let mut ours: Vec<&str> = Method::all().map(Method::name).collect();
         assert_eq!(declared.len(), 101);
         declared.sort_unstable();

@@ -1,0 +1,81 @@
+//! Serves a gRPC service, with health checking and reflection beside it, until told to stop.
+
+mod grpc_only;
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::response::IntoResponse;
+use grpc_only::GrpcOnlyLayer;
+use tokio::net::TcpListener;
+use tonic::{
+    body::Body,
+    server::NamedService,
+    transport::{Server, server::TcpIncoming},
+};
+use tonic_health::{ServingStatus, pb::FILE_DESCRIPTOR_SET as HEALTH_DESCRIPTORS};
+use tonic_reflection::server::Builder as Reflection;
+use tower::Service;
+
+use crate::{Error, Lifecycle};
+
+/// RPCs that one connection may have in flight. Meshes and gRPC clients multiplex over few.
+const MAX_STREAMS: u32 = 1024;
+/// Metadata of a request may be this long; beyond, the answer is 431.
+const MAX_HEADER_BYTES: u32 = 64 * 1024;
+/// A client that vanished without a word is noticed after this long, and as long again.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// Serves `service` on `listener` until told to stop; returns when every RPC in flight has been
+/// answered. `descriptors` is the encoded descriptor set that reflection lists.
+pub async fn serve<S>(
+    listener: TcpListener,
+    service: S,
+    descriptors: &'static [u8],
+    lifecycle: Lifecycle,
+) -> Result<(), Error>
+where
+    S: Service<http::Request<Body>, Error = Infallible>
+        + NamedService
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Response: IntoResponse,
+    S::Future: Send + 'static,
+{
+    let (health, health_server) = tonic_health::server::health_reporter();
+    health.set_serving::<S>().await;
+    let reflection = || {
+        Reflection::configure()
+            .register_encoded_file_descriptor_set(descriptors)
+            .register_encoded_file_descriptor_set(HEALTH_DESCRIPTORS)
+    };
+    let server = Server::builder()
+        // HTTP/1 is let in only to be told, in words it understands, what this port speaks.
+        .accept_http1(true)
+        .max_concurrent_streams(MAX_STREAMS)
+        .http2_max_header_list_size(MAX_HEADER_BYTES)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
+        .layer(GrpcOnlyLayer)
+        .add_service(service)
+        .add_service(health_server)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?) // what older tools ask
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            lifecycle.shutdown(),
+        );
+    lifecycle.ready();
+    let draining = async {
+        lifecycle.draining().await;
+        for name in ["", S::NAME] {
+            health.set_service_status(name, ServingStatus::NotServing).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        result = server => Ok(result?),
+        () = draining => unreachable!("it pends once it has told the health service"),
+    }
+}

@@ -1,0 +1,70 @@
+//! The life of a service: starting, ready, draining, stopped.
+
+use std::future::Future;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// A service's end of its life: it says when it is ready, and is told when to stop.
+#[derive(Debug, Clone)]
+pub struct Lifecycle {
+    ready: watch::Sender<bool>,
+    draining: CancellationToken,
+    shutdown: CancellationToken,
+}
+
+impl Lifecycle {
+    /// The life of a service, and the means to follow and to end it.
+    pub fn new() -> (Self, Stop) {
+        let (ready, is_ready) = watch::channel(false);
+        let (draining, shutdown) = (CancellationToken::new(), CancellationToken::new());
+        let stop = Stop { ready: is_ready, draining: draining.clone(), shutdown: shutdown.clone() };
+        (Self { ready, draining, shutdown }, stop)
+    }
+
+    /// Says that the service can serve.
+    pub fn ready(&self) {
+        self.ready.send_replace(true);
+    }
+
+    /// Resolves when no new clients are wanted, while those that come are still served.
+    pub fn draining(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.draining.clone().cancelled_owned()
+    }
+
+    /// Resolves when the service shall accept no more, finish what is in flight, and return.
+    pub fn shutdown(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.shutdown.clone().cancelled_owned()
+    }
+}
+
+/// Follows and ends the life of a service.
+#[derive(Debug, Clone)]
+pub struct Stop {
+    ready: watch::Receiver<bool>,
+    draining: CancellationToken,
+    shutdown: CancellationToken,
+}
+
+impl Stop {
+    /// Whether the service can serve, and should be sent new clients.
+    pub fn is_ready(&self) -> bool {
+        *self.ready.borrow() && !self.draining.is_cancelled()
+    }
+
+    /// Resolves to `true` once the service is ready, to `false` if it ends without having been.
+    pub async fn becomes_ready(&self) -> bool {
+        self.ready.clone().wait_for(|ready| *ready).await.is_ok()
+    }
+
+    /// Tells the service that new clients are being sent elsewhere.
+    pub fn drain(&self) {
+        self.draining.cancel();
+    }
+
+    /// Tells the service to finish what is in flight and to return.
+    pub fn stop(&self) {
+        self.draining.cancel();
+        self.shutdown.cancel();
+    }
+}

@@ -1,0 +1,207 @@
+//! A process: its services from start to drained, its signals, its exit code.
+
+mod signals;
+
+use std::{
+    future::Future,
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::Args;
+use futures_util::future::select_all;
+use signals::Signals;
+use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
+
+use crate::{
+    Error, Lifecycle, Stop,
+    admin::{self, Services},
+    cli, http, logs,
+    settings::Common,
+};
+
+/// A port could not be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("{setting}: cannot listen on port {port}: {}", reason(.source))]
+pub struct CannotListen {
+    setting: &'static str,
+    port: u16,
+    source: io::Error,
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "another process has taken it".to_owned(),
+        io::ErrorKind::PermissionDenied => "this user may not".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// A running process, to which its services are added while it starts.
+#[derive(Debug)]
+pub struct Process {
+    services: Services,
+    running: Vec<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    name: &'static str,
+    stop: Stop,
+    task: JoinHandle<Result<(), Error>>,
+}
+
+impl Process {
+    /// Adds a service. The process ends when all its services have ended, or one has failed; on a
+    /// signal they are stopped one after the other, the last added first.
+    ///
+    /// The returned [`Stop`] tells when the service is ready.
+    pub fn spawn<F>(&mut self, name: &'static str, serve: impl FnOnce(Lifecycle) -> F) -> Stop
+    where
+        F: Future<Output = Result<(), Error>> + Send + 'static,
+    {
+        let (lifecycle, stop) = Lifecycle::new();
+        self.services.add(name, stop.clone());
+        self.running.push(Running {
+            name,
+            stop: stop.clone(),
+            task: tokio::spawn(serve(lifecycle)),
+        });
+        stop
+    }
+
+    /// Resolves when the services end by themselves.
+    async fn ends(&mut self) -> Result<(), Error> {
+        while !self.running.is_empty() {
+            let (ended, index, _) = select_all(self.running.iter_mut().map(|r| &mut r.task)).await;
+            let Running { name, .. } = self.running.remove(index);
+            ended?.map_err(|error| format!("{name}: {error}"))?;
+        }
+        Ok(())
+    }
+
+    async fn drain(&mut self, delay: Duration) -> Result<(), Error> {
+        for service in &self.running {
+            service.stop.drain();
+        }
+        tokio::time::sleep(delay).await;
+        while let Some(service) = self.running.last_mut() {
+            service.stop.stop();
+            (&mut service.task).await??;
+            self.running.pop();
+        }
+        Ok(())
+    }
+}
+
+/// Listens on a port of every interface, IPv6 and IPv4 alike. `setting` names where the port
+/// comes from, for the error.
+pub async fn listen(setting: &'static str, port: u16) -> Result<TcpListener, CannotListen> {
+    let any = |address| TcpListener::bind(SocketAddr::new(address, port));
+    let listener = match any(Ipv6Addr::UNSPECIFIED.into()).await {
+        // Some hosts have IPv6 switched off.
+        Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+            any(Ipv4Addr::UNSPECIFIED.into()).await
+        }
+        result => result,
+    };
+    listened(setting, port, listener)
+}
+
+/// Listens on a port of the loopback interface, for processes that are nobody else's business.
+pub async fn listen_on_loopback(
+    setting: &'static str,
+    port: u16,
+) -> Result<TcpListener, CannotListen> {
+    listened(setting, port, TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await)
+}
+
+fn listened(
+    setting: &'static str,
+    port: u16,
+    listener: io::Result<TcpListener>,
+) -> Result<TcpListener, CannotListen> {
+    let listener = listener.map_err(|source| CannotListen { setting, port, source })?;
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!("{setting}: listening on {address}");
+    }
+    Ok(listener)
+}
+
+/// All that a binary's `main` does: reads the settings, starts logs and the admin server, lets
+/// `start` add the services, and waits for their end or a signal. `binary` and `about` are for
+/// `--help` and `--version`.
+///
+/// On SIGTERM or SIGINT: not ready, `SHUTDOWN_DELAY`, stop accepting, finish what is in flight for
+/// at most `SHUTDOWN_GRACE`, exit code 0. A second signal ends the process at once.
+/// A failure at start, or of a service, is exit code 1; a wrong setting is exit code 2.
+pub fn main<S: Args>(
+    binary: &'static str,
+    about: &'static str,
+    start: impl AsyncFnOnce(S, &mut Process) -> Result<(), Error>,
+) -> ExitCode {
+    let (settings, common) = match cli::parse(binary, about) {
+        Ok(parsed) => parsed,
+        Err(exit_code) => return exit_code,
+    };
+    let logs = logs::init(&common);
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::from)
+        .and_then(|runtime| {
+            runtime.block_on(live(&common, async |process| start(settings, process).await))
+        });
+    drop(logs); // what is logged is written before the process says its last word
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            #[expect(clippy::print_stderr, reason = "the last word of the process, after its logs")]
+            {
+                eprintln!("error: {error}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn live(
+    settings: &Common,
+    start: impl AsyncFnOnce(&mut Process) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut signals = Signals::listen()?;
+    let services = Services::default();
+    // Never told to stop: it answers until the process is gone.
+    let (admin_life, _admin_stop) = Lifecycle::new();
+    let listener = listen("PROM_PORT", settings.prom_port).await?;
+    let app = admin::router(services.clone());
+    tokio::spawn(async move { http::serve(listener, app, &admin_life).await });
+
+    let mut process = Process { services, running: Vec::new() };
+    tokio::select! {
+        started = start(&mut process) => started?,
+        signal = signals.next() => {
+            tracing::info!("{signal}: stopping before everything had started");
+            return Ok(());
+        }
+    }
+    tokio::select! {
+        ended = process.ends() => return ended,
+        signal = signals.next() => tracing::info!("{signal}: draining"),
+    }
+    let limit = settings.shutdown_delay.saturating_add(settings.shutdown_grace);
+    tokio::select! {
+        drained = timeout(limit, process.drain(settings.shutdown_delay)) => {
+            let Ok(result) = drained else {
+                let left: Vec<_> = process.running.iter().map(|service| service.name).collect();
+                let left = left.join(", ");
+                tracing::warn!("SHUTDOWN_GRACE is over; ending with requests in flight: {left}");
+                return Ok(());
+            };
+            result.inspect(|()| tracing::info!("drained"))
+        }
+        signal = signals.next() => Err(format!("{signal} again: ended at once").into()),
+    }
+}

@@ -1,0 +1,98 @@
+//! Durations as Go writes them, because that is what manifests written for v11 hold.
+
+use std::time::Duration;
+
+/// The text is not a duration as Go writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a duration such as 150ms, 1.5s or 1m30s, not negative")]
+pub struct InvalidDuration;
+
+/// Parses `150ms`, `1.5s`, `1m30s`: one or more decimal numbers, each with a unit (`ns`, `us`,
+/// `µs`, `ms`, `s`, `m`, `h`), or a plain `0`. See <https://pkg.go.dev/time#ParseDuration>.
+pub fn go_duration(text: &str) -> Result<Duration, InvalidDuration> {
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
+    if rest == "0" {
+        return Ok(Duration::ZERO);
+    }
+    if rest.is_empty() {
+        return Err(InvalidDuration);
+    }
+    let mut total = Duration::ZERO;
+    while !rest.is_empty() {
+        let (number, tail) = split_where(rest, |c| !c.is_ascii_digit() && c != '.');
+        let (unit, tail) = split_where(tail, |c| c.is_ascii_digit() || c == '.');
+        let number: f64 = number.parse().map_err(|_| InvalidDuration)?;
+        let part = Duration::try_from_secs_f64(number * seconds_per(unit)?);
+        total = part.ok().and_then(|part| total.checked_add(part)).ok_or(InvalidDuration)?;
+        rest = tail;
+    }
+    Ok(total)
+}
+
+fn split_where(text: &str, end: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(end).unwrap_or(text.len()))
+}
+
+fn seconds_per(unit: &str) -> Result<f64, InvalidDuration> {
+    Ok(match unit {
+        "ns" => 1e-9,
+        "us" | "µs" | "μs" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(InvalidDuration),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_go_parses_parses() {
+        for (text, millis) in [
+            ("0", 0),
+            ("0s", 0),
+            ("150ms", 150),
+            ("1.5s", 1_500),
+            (".5s", 500),
+            ("1.s", 1_000),
+            ("+2s", 2_000),
+            ("1m30s", 90_000),
+            ("1h15m30.918s", 4_530_918),
+            ("1500us", 1), // compared in milliseconds
+            ("2000000ns", 2),
+            ("2000µs", 2),
+        ] {
+            assert_eq!(go_duration(text).map(|d| d.as_millis()), Ok(millis), "{text}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        for text in [
+            "",
+            "+",
+            "-1s",
+            "5",
+            "1.5",
+            "s",
+            "ms",
+            ".s",
+            "1 s",
+            "1s ",
+            "1.2.3s",
+            "1d",
+            "1S",
+            "infs",
+            "NaNs",
+            "1e3s",
+            "1s-",
+            "99999999999999999999h",
+            "\u{0}",
+        ] {
+            assert_eq!(go_duration(text), Err(InvalidDuration), "{text:?}");
+        }
+    }
+}
