@@ -12,8 +12,9 @@ use tokio::net::TcpListener;
 
 use crate::Lifecycle;
 
-/// How long a client may take to send the head of a request. Bounds what a silent client costs.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client may take to send the head of a request, or keep a connection without one.
+/// As long as nginx keeps them: shorter, and proxies send requests into closed connections.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
 /// The head of a request, target and headers, may be this long; beyond, the answer is 431.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Requests that one HTTP/2 connection may have in flight.

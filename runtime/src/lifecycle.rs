@@ -28,12 +28,12 @@ impl Lifecycle {
     }
 
     /// Resolves when no new clients are wanted, while those that come are still served.
-    pub fn draining(&self) -> impl Future<Output = ()> + Send + 'static {
+    pub fn draining(&self) -> impl Future<Output = ()> + Send + use<> {
         self.draining.clone().cancelled_owned()
     }
 
     /// Resolves when the service shall accept no more, finish what is in flight, and return.
-    pub fn shutdown(&self) -> impl Future<Output = ()> + Send + 'static {
+    pub fn shutdown(&self) -> impl Future<Output = ()> + Send + use<> {
         self.shutdown.clone().cancelled_owned()
     }
 }

@@ -1,1 +1,93 @@
-//! Casts votes against web for ever, or until its TTL ends
+//! Casts votes against web for ever, or until its TTL ends.
+//!
+//! `choice` is what it votes for, `client` how it talks to web, and here is when.
+
+mod choice;
+mod client;
+mod settings;
+
+use std::time::{Duration, Instant};
+
+use choice::Chooser;
+use client::{Client, WebAway};
+use emojivoto_runtime::{Error, Lifecycle};
+pub use settings::{InvalidWebHost, Settings, VotingSettings, WebHost};
+use tokio::{task::JoinSet, time::interval};
+
+/// Votes that may wait for web at the same time; beyond, the bot keeps to the pace of web.
+const MAX_IN_FLIGHT: usize = 64;
+/// How long the bot waits for web to come back: at first, and at most, between tries.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+/// A bot that fell behind by more than this does not catch up.
+const MAX_LAG: Duration = Duration::from_secs(1);
+
+/// Votes until told to stop, or until the TTL ends; votes in flight are finished.
+pub async fn run(settings: Settings, lifecycle: Lifecycle) -> Result<(), Error> {
+    let Settings { web_host, voting } = settings;
+    let mut chooser = Chooser::new(voting.seed);
+    let mut pace = interval(Duration::from_secs_f64(voting.request_rate.recip()));
+    let client = Client::new(web_host, voting.host_override.clone())?;
+    let mut votes = JoinSet::new();
+    let mut backoff: Option<Duration> = None;
+    let mut end = std::pin::pin!(end(voting.time_to_live(), &lifecycle));
+    lifecycle.ready();
+    tracing::info!(target: "vote-bot", "voting at {}, {} per second", client.web(), voting.request_rate);
+    loop {
+        let room = if backoff.is_some() { 1 } else { MAX_IN_FLIGHT };
+        tokio::select! {
+            () = &mut end => break,
+            due = pace.tick(), if votes.len() < room => {
+                if due.elapsed() > MAX_LAG {
+                    pace.reset();
+                }
+                votes.spawn(vote(client.clone(), chooser.fork()));
+            }
+            Some(vote) = votes.join_next() => match (vote?, backoff) {
+                (Ok(()), None) => {}
+                (Ok(()), Some(_)) => {
+                    tracing::info!(target: "vote-bot", "web is back");
+                    backoff = None;
+                    pace.reset();
+                }
+                (Err(away), previous) => {
+                    if previous.is_none() {
+                        tracing::warn!(target: "vote-bot", error = &away as &dyn std::error::Error,
+                            "no vote; trying again until web is back");
+                    }
+                    let (first, longest) = BACKOFF;
+                    let wait = previous.map_or(first, |wait| (wait * 2).min(longest));
+                    backoff = Some(wait);
+                    pace.reset_after(wait);
+                }
+            }
+        }
+    }
+    while votes.join_next().await.is_some() {}
+    Ok(())
+}
+
+async fn end(time_to_live: Option<Duration>, lifecycle: &Lifecycle) {
+    let ttl = async {
+        match time_to_live {
+            Some(ttl) => tokio::time::sleep(ttl).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = ttl => tracing::info!(target: "vote-bot", "TTL is over"),
+        () = lifecycle.shutdown() => {}
+    }
+}
+
+/// Asks for the ballot, votes for an emoji, and prints a line. An answer of web, even a bad one,
+/// is a vote that was cast; no answer is an error.
+async fn vote(client: Client, mut chooser: Chooser) -> Result<(), WebAway> {
+    let ballot = client.list().await?;
+    let choice = chooser.choose(&ballot);
+    let start = Instant::now();
+    let status = client.vote(choice).await?;
+    let mark = if status.is_success() { '✔' } else { '✖' };
+    let elapsed = start.elapsed().as_secs_f64() * 1_000.0;
+    tracing::info!(target: "vote-bot", "{mark} {choice} {} {elapsed:.1}ms", status.as_u16());
+    Ok(())
+}

@@ -1,1 +1,50 @@
-//! The web front end: ballot, leaderboard and HTTP API
+//! The web front end: ballot, leaderboard and HTTP API.
+//!
+//! `app` is the router, `routes` what it leads to, `upstream` the two gRPC services behind it,
+//! `error` everything that can go wrong and what a client is told of it.
+
+mod app;
+mod assets;
+mod error;
+mod leaderboard;
+mod live;
+mod routes;
+mod settings;
+mod upstream;
+mod views;
+mod vote;
+
+use std::{sync::Arc, time::Duration};
+
+use app::App;
+use emojivoto_runtime::{Error, Lifecycle, http};
+pub use settings::{FrontEnd, Settings};
+use tokio::net::TcpListener;
+
+/// How often backends are asked for a first answer while web is starting.
+const FIRST_ANSWER_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Serves the front end on `listener` until told to stop. Ready once both backends have answered.
+pub async fn serve(
+    settings: FrontEnd,
+    listener: TcpListener,
+    lifecycle: Lifecycle,
+) -> Result<(), Error> {
+    let app = Arc::new(App::new(&settings, lifecycle.clone()));
+    let router = app::router(Arc::clone(&app));
+    let helpers = async {
+        tokio::join!(first_answers(&app, &lifecycle), live::poll(&app));
+    };
+    tokio::select! {
+        served = http::serve(listener, router, &lifecycle) => Ok(served?),
+        () = helpers => unreachable!("the poll of the live leaderboard never ends"),
+    }
+}
+
+async fn first_answers(app: &App, lifecycle: &Lifecycle) {
+    while let Err(error) = app.upstreams.leaderboard().await {
+        tracing::debug!(error = &error as &dyn std::error::Error, "waiting for the backends");
+        tokio::time::sleep(FIRST_ANSWER_INTERVAL).await;
+    }
+    lifecycle.ready();
+}

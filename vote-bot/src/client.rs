@@ -1,0 +1,117 @@
+//! How the bot talks to web.
+
+mod tls;
+
+use std::{sync::Arc, time::Duration};
+
+use emojivoto_runtime::Error;
+use http::{HeaderValue, Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper_rustls::HttpsConnector;
+use hyper_util::{
+    client::legacy::{Client as HttpClient, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde::Deserialize;
+
+use crate::settings::WebHost;
+
+/// How long web may take for a whole answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// A ballot longer than this is none.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// What the value of a query parameter may not hold. Colons may stay, and do: logs are searched for
+/// `/api/vote?choice=:doughnut:`.
+const QUERY_VALUE: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'&').add(b'+').add(b'<').add(b'>');
+
+/// What the bot can vote for; never empty.
+#[derive(Debug)]
+pub(crate) struct Ballot(Vec<String>);
+
+impl Ballot {
+    pub(crate) fn new(shortcodes: impl Iterator<Item = String>) -> Option<Self> {
+        Some(Self(shortcodes.collect())).filter(|ballot| !ballot.0.is_empty())
+    }
+
+    pub(crate) fn shortcodes(&self) -> &[String] {
+        &self.0
+    }
+}
+
+/// Web gave no answer that one could vote on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WebAway {
+    #[error("web does not answer")]
+    NoAnswer(#[source] Error),
+    #[error("web has no ballot: it answered {0}")]
+    NoBallot(StatusCode),
+    #[error("web answered with something that is not a ballot")]
+    NotABallot(#[source] serde_json::Error),
+    #[error("the ballot of web is empty")]
+    EmptyBallot,
+}
+
+/// A client of web; clones share its connections.
+#[derive(Debug, Clone)]
+pub(crate) struct Client(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    web: WebHost,
+    host: Option<HeaderValue>,
+    http: HttpClient<HttpsConnector<HttpConnector>, Empty<&'static [u8]>>,
+}
+
+impl Client {
+    pub(crate) fn new(web: WebHost, host: Option<HeaderValue>) -> Result<Self, Error> {
+        let http = HttpClient::builder(TokioExecutor::new()).build(tls::connector()?);
+        Ok(Self(Arc::new(Inner { web, host, http })))
+    }
+
+    pub(crate) fn web(&self) -> &WebHost {
+        &self.0.web
+    }
+
+    /// `GET /api/list`
+    pub(crate) async fn list(&self) -> Result<Ballot, WebAway> {
+        #[derive(Deserialize)]
+        struct Emoji {
+            shortcode: String,
+        }
+        let (status, body) = self.get("/api/list").await.map_err(WebAway::NoAnswer)?;
+        if status != StatusCode::OK {
+            return Err(WebAway::NoBallot(status));
+        }
+        let list: Vec<Emoji> = serde_json::from_slice(&body).map_err(WebAway::NotABallot)?;
+        Ballot::new(list.into_iter().map(|emoji| emoji.shortcode)).ok_or(WebAway::EmptyBallot)
+    }
+
+    /// `GET /api/vote?choice=…`
+    pub(crate) async fn vote(&self, choice: &str) -> Result<StatusCode, WebAway> {
+        let path = format!("/api/vote?choice={}", utf8_percent_encode(choice, QUERY_VALUE));
+        let (status, _) = self.get(&path).await.map_err(WebAway::NoAnswer)?;
+        Ok(status)
+    }
+
+    async fn get(&self, path: &str) -> Result<(StatusCode, Vec<u8>), Error> {
+        let Inner { web, host, http } = &*self.0;
+        let mut request = Request::get(web.uri(path)?).body(Empty::new())?;
+        request.headers_mut().insert(header::USER_AGENT, USER_AGENT);
+        if let Some(host) = host {
+            request.headers_mut().insert(header::HOST, host.clone());
+        }
+        let exchange = async {
+            let response = http.request(request).await?;
+            let status = response.status();
+            // Read to its end, so that the connection can be used again.
+            let body = Limited::new(response.into_body(), MAX_BODY_BYTES).collect().await?;
+            Ok((status, body.to_bytes().into()))
+        };
+        tokio::time::timeout(TIMEOUT, exchange).await?
+    }
+}
+
+const USER_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("emojivoto-vote-bot/", env!("CARGO_PKG_VERSION")));

@@ -1,0 +1,121 @@
+//! The router: which address leads where, and what every request passes on its way there.
+
+use std::{convert::Infallible, sync::Arc, time::Instant};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    middleware::{self, Next},
+    response::{Response, sse::Event},
+    routing::{get, post},
+};
+use emojivoto_runtime::Lifecycle;
+use futures_util::{Stream, StreamExt as _};
+use http::{HeaderName, HeaderValue, header};
+use tower_http::{compression::CompressionLayer, set_header::SetResponseHeaderLayer};
+
+use crate::{
+    assets,
+    error::Error,
+    live::Live,
+    routes::{api, pages},
+    settings::FrontEnd,
+    upstream::Upstreams,
+};
+
+/// No request of ours has a body longer than a choice.
+pub(crate) const MAX_BODY_BYTES: usize = 4 * 1024;
+
+/// Everything that a page needs comes from here, and nothing is inline.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// What the routes share.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) upstreams: Upstreams,
+    pub(crate) live: Live,
+    message_of_the_day: Option<String>,
+    lifecycle: Lifecycle,
+}
+
+impl App {
+    pub(crate) fn new(settings: &FrontEnd, lifecycle: Lifecycle) -> Self {
+        Self {
+            upstreams: Upstreams::new(settings),
+            live: Live::new(),
+            message_of_the_day: settings.message_of_the_day.clone(),
+            lifecycle,
+        }
+    }
+
+    /// The message of the day, if there is something to say.
+    pub(crate) fn motd(&self) -> Option<&str> {
+        self.message_of_the_day.as_deref().filter(|message| !message.trim().is_empty())
+    }
+
+    /// What a viewer of the live leaderboard gets. It ends when web drains, so that the browser
+    /// looks for another one and nobody waits for this one.
+    pub(crate) fn live_events(&self) -> impl Stream<Item = Result<Event, Infallible>> + use<> {
+        self.live.events().take_until(self.lifecycle.draining())
+    }
+}
+
+/// All routes, with the layers around them.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let pages = Router::new()
+        .route("/", get(pages::ballot))
+        .route("/vote", post(pages::vote))
+        .route("/picked", get(pages::picked))
+        .route("/leaderboard", get(pages::leaderboard))
+        .route("/leaderboard/live", get(pages::live))
+        .route("/static/{file}", get(assets::serve))
+        .route("/img/favicon.ico", get(assets::favicon))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        // Outside of the routes, so that it sees the errors of all of them.
+        .layer(middleware::map_response_with_state(Arc::clone(&app), pages::error_page));
+    let api = Router::new()
+        .route("/list", get(api::list))
+        .route("/leaderboard", get(api::leaderboard))
+        // HEAD would run the handler of GET, and count a vote that nobody wanted.
+        .route("/vote", get(api::vote).post(api::post_vote).head(method_not_allowed))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed);
+    let header = |name: HeaderName, value| {
+        SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+    };
+    pages
+        .nest("/api", api)
+        .with_state(app)
+        // A body is read no further than this.
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        // Pages and scripts shrink to a fifth; events and small answers are left as they are.
+        .layer(CompressionLayer::new())
+        .layer(header(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
+        .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(header(header::REFERRER_POLICY, "no-referrer"))
+        // What is counted now is wrong in a second.
+        .layer(header(header::CACHE_CONTROL, "no-store"))
+        // Outermost, so that what is logged is what was sent.
+        .layer(middleware::from_fn(log))
+}
+
+async fn not_found() -> Error {
+    Error::NotFound
+}
+
+async fn method_not_allowed() -> Error {
+    Error::MethodNotAllowed
+}
+
+/// A line a request. Test suites of meshes look for the target between spaces.
+async fn log(request: Request, next: Next) -> Response {
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let start = Instant::now();
+    let response = next.run(request).await;
+    let status = response.status().as_u16();
+    let elapsed = start.elapsed().as_secs_f64() * 1_000.0;
+    tracing::info!(target: "web", "{method} {uri} {status} {elapsed:.1}ms");
+    response
+}

@@ -1,0 +1,132 @@
+//! Everything that can go wrong, and what a client is told of it: the only place where gRPC
+//! statuses become HTTP statuses.
+//!
+//! As a response, an [`Error`] is JSON. Below pages it is turned into one by
+//! [`crate::routes::pages::error_page`], which finds it in the extensions of the response.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use tonic::Code;
+
+use crate::{upstream::CallError, views};
+
+/// Why a request got no other answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("choice is missing: expected the shortcode of an emoji, such as choice=:joy:")]
+    ChoiceMissing,
+    #[error("choice is too long: expected a shortcode of at most {max} bytes, got {length}")]
+    ChoiceTooLong { length: usize, max: usize },
+    #[error("choice is not on the ballot: expected a shortcode such as :joy:, got {}", .0.escape_debug())]
+    ChoiceUnknown(String),
+    #[error("the request cannot be read: expected choice once, as text")]
+    Unreadable,
+    #[error("the body is too long: expected at most {max} bytes")]
+    BodyTooLong { max: usize },
+    #[error("the body cannot be read: expected a form or JSON")]
+    UnknownBody,
+    #[error("there is nothing at this address")]
+    NotFound,
+    #[error("this address does not answer to that method")]
+    MethodNotAllowed,
+    #[error("{}", views::BROKEN_MESSAGE)]
+    BrokenOnPurpose(#[source] CallError),
+    #[error("{}", upstream_message(.0))]
+    Upstream(#[source] CallError),
+    #[error("the page could not be made")]
+    Page(#[from] askama::Error),
+}
+
+impl From<CallError> for Error {
+    fn from(error: CallError) -> Self {
+        Self::Upstream(error)
+    }
+}
+
+fn upstream_message(CallError { service, status }: &CallError) -> String {
+    match upstream_status(status.code()) {
+        StatusCode::SERVICE_UNAVAILABLE => format!("{service} is not available at the moment"),
+        StatusCode::GATEWAY_TIMEOUT => format!("{service} did not answer in time"),
+        _ => format!("{service} answered with an error"),
+    }
+}
+
+/// Deadlines that tonic itself enforces come as `Cancelled`.
+fn upstream_status(code: Code) -> StatusCode {
+    match code {
+        Code::Unavailable | Code::ResourceExhausted => StatusCode::SERVICE_UNAVAILABLE,
+        Code::DeadlineExceeded | Code::Cancelled => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl Error {
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::ChoiceMissing
+            | Self::ChoiceTooLong { .. }
+            | Self::ChoiceUnknown(_)
+            | Self::Unreadable => StatusCode::BAD_REQUEST,
+            Self::BodyTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnknownBody => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BrokenOnPurpose(_) | Self::Page(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Upstream(CallError { status, .. }) => upstream_status(status.code()),
+        }
+    }
+
+    /// A few words for the head of a page.
+    pub(crate) fn heading(&self) -> &'static str {
+        match self {
+            Self::ChoiceMissing => "No emoji was picked",
+            Self::ChoiceTooLong { .. } | Self::ChoiceUnknown(_) => "No such emoji",
+            Self::Unreadable | Self::UnknownBody => "That request makes no sense here",
+            Self::BodyTooLong { .. } => "That is too much at once",
+            Self::NotFound => "Nothing here",
+            Self::MethodNotAllowed => "Not like this",
+            Self::BrokenOnPurpose(_) => views::BROKEN_HEADING,
+            Self::Page(_) => "Something broke",
+            Self::Upstream(CallError { status, .. }) => match upstream_status(status.code()) {
+                StatusCode::SERVICE_UNAVAILABLE => "A service is away",
+                StatusCode::GATEWAY_TIMEOUT => "A service is too slow",
+                _ => "A service failed",
+            },
+        }
+    }
+
+    /// What the reader of a page can do about it.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::BrokenOnPurpose(_) => Some(views::BROKEN_HINT),
+            Self::Upstream(_) => Some("Nothing was lost. Try again in a moment."),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Body {
+    error: String,
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        if status.is_server_error() {
+            tracing::warn!(error = &self as &dyn std::error::Error, "request failed");
+        }
+        let mut response = (status, Json(Body { error: self.to_string() })).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response.extensions_mut().insert(Arc::new(self));
+        response
+    }
+}

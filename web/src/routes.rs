@@ -1,0 +1,4 @@
+//! What the addresses lead to.
+
+pub(crate) mod api;
+pub(crate) mod pages;

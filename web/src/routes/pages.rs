@@ -1,0 +1,86 @@
+//! The pages, all of which work without a script.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::{Query, Request, State, rejection::QueryRejection},
+    response::{Html, IntoResponse, Redirect, Response, Sse, sse::KeepAlive},
+};
+use emojivoto_proto::Shortcode;
+
+use super::api;
+use crate::{
+    app::App,
+    error::Error,
+    leaderboard::Leaderboard,
+    views::{self, Emoji},
+    vote::Ballot,
+};
+
+type Page = Result<Html<String>, Error>;
+
+fn page(template: &impl Template) -> Page {
+    Ok(Html(template.render()?))
+}
+
+/// `GET /`: the ballot.
+pub(crate) async fn ballot(State(app): State<Arc<App>>) -> Page {
+    let ballot = app.upstreams.list().await?;
+    let emoji: Vec<_> = ballot
+        .list
+        .iter()
+        .map(|e| Emoji { shortcode: &e.shortcode, unicode: &e.unicode })
+        .collect();
+    page(&views::Ballot { motd: app.motd(), emoji: &emoji })
+}
+
+/// `POST /vote`: the ballot's form.
+pub(crate) async fn vote(State(app): State<Arc<App>>, request: Request) -> Result<Redirect, Error> {
+    let emoji = api::ballot(request).await?.cast(&app.upstreams).await?;
+    Ok(Redirect::to(&format!("/picked?choice={emoji}")))
+}
+
+/// `GET /picked?choice=:joy:`: says what was picked.
+pub(crate) async fn picked(
+    State(app): State<Arc<App>>,
+    query: Result<Query<Ballot>, QueryRejection>,
+) -> Page {
+    let Query(ballot) = query.map_err(|_| Error::Unreadable)?;
+    let choice = ballot.choice()?;
+    let emoji: Shortcode = choice.parse().map_err(|_| Error::ChoiceUnknown(choice.to_owned()))?;
+    let emoji = Emoji { shortcode: emoji.as_str(), unicode: emoji.unicode() };
+    page(&views::Picked { motd: app.motd(), emoji })
+}
+
+/// `GET /leaderboard`
+pub(crate) async fn leaderboard(State(app): State<Arc<App>>) -> Page {
+    let leaderboard = Leaderboard::fetch(&app.upstreams).await?;
+    page(&views::Leaderboard { motd: app.motd(), board: leaderboard.board() })
+}
+
+/// `GET /leaderboard/live`: the leaderboard as server-sent events, see [`crate::live`].
+pub(crate) async fn live(State(app): State<Arc<App>>) -> Response {
+    Sse::new(app.live_events()).keep_alive(KeepAlive::default()).into_response()
+}
+
+/// Turns the [`Error`] that a page ended with, if it did, into a page that says so.
+pub(crate) async fn error_page(State(app): State<Arc<App>>, mut response: Response) -> Response {
+    let Some(error) = response.extensions_mut().remove::<Arc<Error>>() else {
+        return response;
+    };
+    let (heading, hint, message) = (error.heading(), error.hint(), error.to_string());
+    let status = error.status().as_u16();
+    let view = views::ErrorPage { motd: app.motd(), status, heading, message: &message, hint };
+    match page(&view) {
+        Ok(page) => {
+            let (mut parts, _) = response.into_parts();
+            let (of_the_page, body) = page.into_response().into_parts();
+            // The length and type were those of the JSON; the rest (Allow, Retry-After) holds.
+            parts.headers.remove(http::header::CONTENT_LENGTH);
+            parts.headers.extend(of_the_page.headers);
+            Response::from_parts(parts, body)
+        }
+        Err(_) => response,
+    }
+}
