@@ -1,1 +1,83 @@
-//! All four services in one process
+//! All four services in one process, on loopback: the whole demo by `cargo run --release`.
+
+mod settings;
+
+use std::{fmt::Write as _, io, net::SocketAddr};
+
+use emojivoto_runtime::{Error, Stop, process::Process};
+use emojivoto_voting_svc::store::MemoryStore;
+use emojivoto_web::Backends;
+pub use settings::Settings;
+
+/// A running suite: where its services are.
+#[derive(Debug)]
+pub struct Suite {
+    web: SocketAddr,
+    emoji: SocketAddr,
+    voting: SocketAddr,
+    admin: SocketAddr,
+    votes_per_second: Option<f64>,
+}
+
+impl Suite {
+    /// Starts the suite; returns when all of it is ready.
+    pub async fn start(process: &mut Process, settings: Settings) -> Result<Self, Error> {
+        let emoji = process.listen("EMOJI_PORT", settings.emoji_port).await?;
+        let voting = process.listen("VOTING_PORT", settings.voting_port).await?;
+        let web = process.listen("WEB_PORT", settings.web_port).await?;
+        let suite = Self {
+            web: web.local_addr()?,
+            emoji: emoji.local_addr()?,
+            voting: voting.local_addr()?,
+            admin: process.admin(),
+            votes_per_second: (!settings.no_bot).then_some(settings.bot.request_rate),
+        };
+        let backends =
+            Backends { emojisvc_host: suite.emoji.into(), votingsvc_host: suite.voting.into() };
+
+        // On a signal they stop in the opposite order: who calls before who is called.
+        ready(process.spawn("emoji", |lifecycle| emojivoto_emoji_svc::serve(emoji, lifecycle)))
+            .await?;
+        ready(process.spawn("voting", |lifecycle| {
+            let store = MemoryStore::default();
+            emojivoto_voting_svc::serve(settings.poll, store, voting, lifecycle)
+        }))
+        .await?;
+        ready(process.spawn("web", |lifecycle| {
+            emojivoto_web::serve(backends, settings.front_end, web, lifecycle)
+        }))
+        .await?;
+        if !settings.no_bot {
+            ready(process.spawn("vote-bot", |lifecycle| {
+                emojivoto_vote_bot::run(suite.web.into(), settings.bot, lifecycle)
+            }))
+            .await?;
+        }
+        Ok(suite)
+    }
+
+    /// What a person wants to know once everything is up.
+    pub fn banner(&self) -> String {
+        let Self { web, emoji, voting, admin, .. } = self;
+        let mut banner = format!("\n  emojivoto {} is up\n\n", env!("CARGO_PKG_VERSION"));
+        let mut line = |name: &str, value: String| {
+            writeln!(banner, "    {name:<12}{value}").expect("writing to a string cannot fail");
+        };
+        line("ballot", format!("http://localhost:{}", web.port()));
+        line("leaderboard", format!("http://localhost:{}/leaderboard", web.port()));
+        line("emoji-svc", format!("localhost:{}   gRPC", emoji.port()));
+        line("voting-svc", format!("localhost:{}   gRPC", voting.port()));
+        line("admin", format!("http://localhost:{}/ready", admin.port()));
+        let bot = self.votes_per_second.map(|rate| format!("{rate} per second"));
+        line("vote-bot", bot.unwrap_or_else(|| "off".to_owned()));
+        banner.push_str("\n  Ctrl-C ends it.\n");
+        banner
+    }
+}
+
+async fn ready(service: Stop) -> Result<(), Error> {
+    if service.becomes_ready().await {
+        return Ok(());
+    }
+    Err(io::Error::other("a service ended while it was starting").into())
+}

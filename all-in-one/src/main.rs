@@ -1,1 +1,19 @@
-fn main() {}
+//! The binary of the whole suite: `cargo run --release`.
+
+use std::process::ExitCode;
+
+use emojivoto::{Settings, Suite};
+use emojivoto_runtime::process::{self, Interfaces};
+
+fn main() -> ExitCode {
+    process::main(
+        "emojivoto",
+        env!("CARGO_PKG_DESCRIPTION"),
+        Interfaces::Loopback,
+        async |settings: Settings, process| {
+            let suite = Suite::start(process, settings).await?;
+            println!("{}", suite.banner());
+            Ok(())
+        },
+    )
+}

@@ -3,14 +3,15 @@
 use std::process::ExitCode;
 
 use emojivoto_emoji_svc::{Settings, serve};
-use emojivoto_runtime::process;
+use emojivoto_runtime::process::{self, Interfaces};
 
 fn main() -> ExitCode {
     process::main(
         "emojivoto-emoji-svc",
         env!("CARGO_PKG_DESCRIPTION"),
+        Interfaces::All,
         async |settings: Settings, process| {
-            let listener = process::listen("GRPC_PORT", settings.grpc_port).await?;
+            let listener = process.listen("GRPC_PORT", settings.grpc_port).await?;
             process.spawn("emoji", |lifecycle| serve(listener, lifecycle));
             Ok(())
         },

@@ -25,7 +25,9 @@ enum Action {
 
 /// The command that a binary parses, for its help and for tests of it.
 pub fn command<S: Args>(binary: &'static str, about: &'static str) -> Command {
-    Cli::<S>::command().name(binary).about(about)
+    let command = Cli::<S>::command().name(binary).about(about).disable_help_subcommand(true);
+    // Their values may be secrets one day, and would make the help of one machine differ from another's.
+    command.mut_args(|arg| arg.hide_env_values(true))
 }
 
 /// Parses the command line and the environment. What remains to be done, if anything: `Err` holds

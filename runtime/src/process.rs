@@ -42,6 +42,8 @@ fn reason(error: &io::Error) -> String {
 /// A running process, to which its services are added while it starts.
 #[derive(Debug)]
 pub struct Process {
+    interfaces: Interfaces,
+    admin: SocketAddr,
     services: Services,
     running: Vec<Running>,
 }
@@ -53,7 +55,51 @@ struct Running {
     task: JoinHandle<Result<(), Error>>,
 }
 
+/// Who may reach the ports of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interfaces {
+    /// Everybody: IPv6 and IPv4, on every interface.
+    All,
+    /// Nobody but this machine, by IPv4.
+    Loopback,
+}
+
+impl Interfaces {
+    async fn listen(self, setting: &'static str, port: u16) -> Result<TcpListener, CannotListen> {
+        let bind = |address| TcpListener::bind(SocketAddr::new(address, port));
+        let listener = match self {
+            Self::Loopback => bind(Ipv4Addr::LOCALHOST.into()).await,
+            Self::All => match bind(Ipv6Addr::UNSPECIFIED.into()).await {
+                // Some hosts have IPv6 switched off.
+                Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+                    bind(Ipv4Addr::UNSPECIFIED.into()).await
+                }
+                result => result,
+            },
+        };
+        let listener = listener.map_err(|source| CannotListen { setting, port, source })?;
+        if let Ok(address) = listener.local_addr() {
+            tracing::info!("{setting}: listening on {address}");
+        }
+        Ok(listener)
+    }
+}
+
 impl Process {
+    /// Listens on a port. `setting` names where it comes from, for the error.
+    pub async fn listen(
+        &self,
+        setting: &'static str,
+        port: u16,
+    ) -> Result<TcpListener, CannotListen> {
+        self.interfaces.listen(setting, port).await
+    }
+
+    /// Where the admin server of the process listens.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// Adds a service. The process ends when all its services have ended, or one has failed; on a
     /// signal they are stopped one after the other, the last added first.
     ///
@@ -96,43 +142,9 @@ impl Process {
     }
 }
 
-/// Listens on a port of every interface, IPv6 and IPv4 alike. `setting` names where the port
-/// comes from, for the error.
-pub async fn listen(setting: &'static str, port: u16) -> Result<TcpListener, CannotListen> {
-    let any = |address| TcpListener::bind(SocketAddr::new(address, port));
-    let listener = match any(Ipv6Addr::UNSPECIFIED.into()).await {
-        // Some hosts have IPv6 switched off.
-        Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
-            any(Ipv4Addr::UNSPECIFIED.into()).await
-        }
-        result => result,
-    };
-    listened(setting, port, listener)
-}
-
-/// Listens on a port of the loopback interface, for processes that are nobody else's business.
-pub async fn listen_on_loopback(
-    setting: &'static str,
-    port: u16,
-) -> Result<TcpListener, CannotListen> {
-    listened(setting, port, TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await)
-}
-
-fn listened(
-    setting: &'static str,
-    port: u16,
-    listener: io::Result<TcpListener>,
-) -> Result<TcpListener, CannotListen> {
-    let listener = listener.map_err(|source| CannotListen { setting, port, source })?;
-    if let Ok(address) = listener.local_addr() {
-        tracing::info!("{setting}: listening on {address}");
-    }
-    Ok(listener)
-}
-
 /// All that a binary's `main` does: reads the settings, starts logs and the admin server, lets
 /// `start` add the services, and waits for their end or a signal. `binary` and `about` are for
-/// `--help` and `--version`.
+/// `--help` and `--version`, `interfaces` says who may reach its ports.
 ///
 /// On SIGTERM or SIGINT: not ready, `SHUTDOWN_DELAY`, stop accepting, finish what is in flight for
 /// at most `SHUTDOWN_GRACE`, exit code 0. A second signal ends the process at once.
@@ -140,6 +152,7 @@ fn listened(
 pub fn main<S: Args>(
     binary: &'static str,
     about: &'static str,
+    interfaces: Interfaces,
     start: impl AsyncFnOnce(S, &mut Process) -> Result<(), Error>,
 ) -> ExitCode {
     let (settings, common) = match cli::parse(binary, about) {
@@ -152,7 +165,8 @@ pub fn main<S: Args>(
         .build()
         .map_err(Error::from)
         .and_then(|runtime| {
-            runtime.block_on(live(&common, async |process| start(settings, process).await))
+            runtime
+                .block_on(live(&common, interfaces, async |process| start(settings, process).await))
         });
     drop(logs); // what is logged is written before the process says its last word
     match outcome {
@@ -169,17 +183,19 @@ pub fn main<S: Args>(
 
 async fn live(
     settings: &Common,
+    interfaces: Interfaces,
     start: impl AsyncFnOnce(&mut Process) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let mut signals = Signals::listen()?;
     let services = Services::default();
     // Never told to stop: it answers until the process is gone.
     let (admin_life, _admin_stop) = Lifecycle::new();
-    let listener = listen("PROM_PORT", settings.prom_port).await?;
+    let listener = interfaces.listen("PROM_PORT", settings.prom_port).await?;
+    let admin = listener.local_addr()?;
     let app = admin::router(services.clone());
     tokio::spawn(async move { http::serve(listener, app, &admin_life).await });
 
-    let mut process = Process { services, running: Vec::new() };
+    let mut process = Process { interfaces, admin, services, running: Vec::new() };
     tokio::select! {
         started = start(&mut process) => started?,
         signal = signals.next() => {

@@ -1,1 +1,36 @@
-//! What the tests share: spawned processes, free ports, HTTP requests
+//! What the tests share: services in the test's own process, spawned binaries, HTTP requests.
+//!
+//! Everything is real: real services on real sockets of the loopback interface, on ports that the
+//! system picks. Nothing waits by sleeping: [`eventually`] asks again until a deadline.
+
+mod binary;
+pub mod http;
+mod services;
+
+use std::{future::Future, time::Duration};
+
+pub use binary::{Binary, Run, behaves, healthcheck, refuses, requires};
+pub use services::{Service, emoji, voting, voting_at, voting_on, web, web_with};
+
+/// No step of a test takes this long unless something is broken.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Asks until there is an answer.
+///
+/// # Panics
+/// When there is none in time; `what` says what was waited for.
+pub async fn eventually<T, F>(what: &str, mut ask: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let asking = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let answer = tokio::time::timeout(PATIENCE, asking).await;
+    answer.unwrap_or_else(|_| panic!("not within {PATIENCE:?}: {what}"))
+}

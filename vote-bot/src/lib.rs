@@ -22,8 +22,11 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::fro
 const MAX_LAG: Duration = Duration::from_secs(1);
 
 /// Votes until told to stop, or until the TTL ends; votes in flight are finished.
-pub async fn run(settings: Settings, lifecycle: Lifecycle) -> Result<(), Error> {
-    let Settings { web_host, voting } = settings;
+pub async fn run(
+    web_host: WebHost,
+    voting: VotingSettings,
+    lifecycle: Lifecycle,
+) -> Result<(), Error> {
     let mut chooser = Chooser::new(voting.seed);
     let mut pace = interval(Duration::from_secs_f64(voting.request_rate.recip()));
     let client = Client::new(web_host, voting.host_override.clone())?;

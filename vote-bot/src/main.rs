@@ -2,15 +2,17 @@
 
 use std::process::ExitCode;
 
-use emojivoto_runtime::process;
+use emojivoto_runtime::process::{self, Interfaces};
 use emojivoto_vote_bot::{Settings, run};
 
 fn main() -> ExitCode {
     process::main(
         "emojivoto-vote-bot",
         env!("CARGO_PKG_DESCRIPTION"),
+        Interfaces::All,
         async |settings: Settings, process| {
-            process.spawn("vote-bot", |lifecycle| run(settings, lifecycle));
+            process
+                .spawn("vote-bot", |lifecycle| run(settings.web_host, settings.voting, lifecycle));
             Ok(())
         },
     )

@@ -1,6 +1,6 @@
 //! What the vote bot can be told.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use clap::Args;
 use http::{
@@ -91,6 +91,13 @@ impl FromStr for WebHost {
             return Err(InvalidWebHost);
         }
         Ok(Self { scheme, authority })
+    }
+}
+
+impl From<SocketAddr> for WebHost {
+    fn from(address: SocketAddr) -> Self {
+        let authority = address.to_string().parse().expect("a socket address is an authority");
+        Self { scheme: Scheme::HTTP, authority }
     }
 }
 

@@ -2,15 +2,16 @@
 
 use std::process::ExitCode;
 
-use emojivoto_runtime::process;
+use emojivoto_runtime::process::{self, Interfaces};
 use emojivoto_voting_svc::{Settings, serve, store::MemoryStore};
 
 fn main() -> ExitCode {
     process::main(
         "emojivoto-voting-svc",
         env!("CARGO_PKG_DESCRIPTION"),
+        Interfaces::All,
         async |settings: Settings, process| {
-            let listener = process::listen("GRPC_PORT", settings.grpc_port).await?;
+            let listener = process.listen("GRPC_PORT", settings.grpc_port).await?;
             let store = MemoryStore::default();
             process.spawn("voting", |lifecycle| serve(settings.poll, store, listener, lifecycle));
             Ok(())

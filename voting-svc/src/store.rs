@@ -2,7 +2,7 @@
 
 mod memory;
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use emojivoto_proto::Shortcode;
 pub use memory::MemoryStore;
@@ -24,4 +24,14 @@ pub trait VoteStore: Send + Sync + 'static {
 
     /// All votes so far.
     fn tally(&self) -> impl Future<Output = Result<Tally, StoreError>> + Send;
+}
+
+impl<S: VoteStore> VoteStore for Arc<S> {
+    fn add(&self, choice: Shortcode) -> impl Future<Output = Result<(), StoreError>> + Send {
+        S::add(self, choice)
+    }
+
+    fn tally(&self) -> impl Future<Output = Result<Tally, StoreError>> + Send {
+        S::tally(self)
+    }
 }

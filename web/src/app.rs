@@ -7,7 +7,7 @@ use axum::{
     extract::{DefaultBodyLimit, Request},
     middleware::{self, Next},
     response::{Response, sse::Event},
-    routing::{get, post},
+    routing::{any, get, post},
 };
 use emojivoto_runtime::Lifecycle;
 use futures_util::{Stream, StreamExt as _};
@@ -19,7 +19,7 @@ use crate::{
     error::Error,
     live::Live,
     routes::{api, pages},
-    settings::FrontEnd,
+    settings::{Backends, FrontEnd},
     upstream::Upstreams,
 };
 
@@ -40,11 +40,11 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(settings: &FrontEnd, lifecycle: Lifecycle) -> Self {
+    pub(crate) fn new(backends: &Backends, settings: FrontEnd, lifecycle: Lifecycle) -> Self {
         Self {
-            upstreams: Upstreams::new(settings),
+            upstreams: Upstreams::new(backends, settings.grpc_timeout),
             live: Live::new(),
-            message_of_the_day: settings.message_of_the_day.clone(),
+            message_of_the_day: settings.message_of_the_day,
             lifecycle,
         }
     }
@@ -87,6 +87,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     };
     pages
         .nest("/api", api)
+        .route("/api/", any(not_found)) // which the router above does not take for its own
         .with_state(app)
         // A body is read no further than this.
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))

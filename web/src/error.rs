@@ -29,13 +29,15 @@ pub(crate) enum Error {
     Unreadable,
     #[error("the body is too long: expected at most {max} bytes")]
     BodyTooLong { max: usize },
+    #[error("the body did not arrive in time")]
+    BodyTooSlow,
     #[error("the body cannot be read: expected a form or JSON")]
     UnknownBody,
     #[error("there is nothing at this address")]
     NotFound,
     #[error("this address does not answer to that method")]
     MethodNotAllowed,
-    #[error("{}", views::BROKEN_MESSAGE)]
+    #[error("a vote failed, as it is meant to")]
     BrokenOnPurpose(#[source] CallError),
     #[error("{}", upstream_message(.0))]
     Upstream(#[source] CallError),
@@ -74,11 +76,20 @@ impl Error {
             | Self::ChoiceUnknown(_)
             | Self::Unreadable => StatusCode::BAD_REQUEST,
             Self::BodyTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::UnknownBody => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BrokenOnPurpose(_) | Self::Page(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Upstream(CallError { status, .. }) => upstream_status(status.code()),
+        }
+    }
+
+    /// What the client is told.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Self::BrokenOnPurpose(_) => views::BROKEN_MESSAGE.to_owned(),
+            _ => self.to_string(),
         }
     }
 
@@ -89,6 +100,7 @@ impl Error {
             Self::ChoiceTooLong { .. } | Self::ChoiceUnknown(_) => "No such emoji",
             Self::Unreadable | Self::UnknownBody => "That request makes no sense here",
             Self::BodyTooLong { .. } => "That is too much at once",
+            Self::BodyTooSlow => "That took too long",
             Self::NotFound => "Nothing here",
             Self::MethodNotAllowed => "Not like this",
             Self::BrokenOnPurpose(_) => views::BROKEN_HEADING,
@@ -122,7 +134,7 @@ impl IntoResponse for Error {
         if status.is_server_error() {
             tracing::warn!(error = &self as &dyn std::error::Error, "request failed");
         }
-        let mut response = (status, Json(Body { error: self.to_string() })).into_response();
+        let mut response = (status, Json(Body { error: self.message() })).into_response();
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }

@@ -18,7 +18,7 @@ use std::{sync::Arc, time::Duration};
 
 use app::App;
 use emojivoto_runtime::{Error, Lifecycle, http};
-pub use settings::{FrontEnd, Settings};
+pub use settings::{Backends, FrontEnd, Settings};
 use tokio::net::TcpListener;
 
 /// How often backends are asked for a first answer while web is starting.
@@ -26,11 +26,12 @@ const FIRST_ANSWER_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Serves the front end on `listener` until told to stop. Ready once both backends have answered.
 pub async fn serve(
+    backends: Backends,
     settings: FrontEnd,
     listener: TcpListener,
     lifecycle: Lifecycle,
 ) -> Result<(), Error> {
-    let app = Arc::new(App::new(&settings, lifecycle.clone()));
+    let app = Arc::new(App::new(&backends, settings, lifecycle.clone()));
     let router = app::router(Arc::clone(&app));
     let helpers = async {
         tokio::join!(first_answers(&app, &lifecycle), live::poll(&app));

@@ -2,16 +2,19 @@
 
 use std::process::ExitCode;
 
-use emojivoto_runtime::process;
+use emojivoto_runtime::process::{self, Interfaces};
 use emojivoto_web::{Settings, serve};
 
 fn main() -> ExitCode {
     process::main(
         "emojivoto-web",
         env!("CARGO_PKG_DESCRIPTION"),
+        Interfaces::All,
         async |settings: Settings, process| {
-            let listener = process::listen("WEB_PORT", settings.web_port).await?;
-            process.spawn("web", |lifecycle| serve(settings.front_end, listener, lifecycle));
+            let listener = process.listen("WEB_PORT", settings.web_port).await?;
+            process.spawn("web", |lifecycle| {
+                serve(settings.backends, settings.front_end, listener, lifecycle)
+            });
             Ok(())
         },
     )

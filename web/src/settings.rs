@@ -12,14 +12,18 @@ pub struct Settings {
     #[arg(long, env, default_value = "8080", value_parser = port)]
     pub web_port: u16,
 
-    /// Backends and contents.
+    /// Where the backends are.
+    #[command(flatten)]
+    pub backends: Backends,
+
+    /// What the pages show, and how long they may take.
     #[command(flatten)]
     pub front_end: FrontEnd,
 }
 
-/// Where the front end gets its answers from, and what it shows.
+/// Where the backends are.
 #[derive(Debug, Clone, Args)]
-pub struct FrontEnd {
+pub struct Backends {
     /// Address of emoji-svc, host:port
     #[arg(long, env)]
     pub emojisvc_host: HostPort,
@@ -27,7 +31,11 @@ pub struct FrontEnd {
     /// Address of voting-svc, host:port
     #[arg(long, env)]
     pub votingsvc_host: HostPort,
+}
 
+/// What the pages show, and how long they may take.
+#[derive(Debug, Clone, Args)]
+pub struct FrontEnd {
     /// How long a backend may take to answer a call
     #[arg(long, env, default_value = "5s", value_parser = go_duration)]
     pub grpc_timeout: Duration,

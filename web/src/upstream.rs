@@ -17,7 +17,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use crate::settings::FrontEnd;
+use crate::settings::Backends;
 
 /// How long a backend may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -47,11 +47,11 @@ pub(crate) struct Upstreams {
 }
 
 impl Upstreams {
-    pub(crate) fn new(settings: &FrontEnd) -> Self {
+    pub(crate) fn new(backends: &Backends, timeout: Duration) -> Self {
         Self {
-            emoji: EmojiServiceClient::new(channel(&settings.emojisvc_host)),
-            voting: VotingClient::new(channel(&settings.votingsvc_host)),
-            timeout: settings.grpc_timeout,
+            emoji: EmojiServiceClient::new(channel(&backends.emojisvc_host)),
+            voting: VotingClient::new(channel(&backends.votingsvc_host)),
+            timeout,
         }
     }
 
@@ -110,8 +110,7 @@ impl Upstreams {
 }
 
 fn channel(address: &HostPort) -> Channel {
-    let uri =
-        Uri::builder().scheme("http").authority(address.to_string()).path_and_query("/").build();
+    let uri = Uri::builder().scheme("http").authority(address.clone()).path_and_query("/").build();
     Endpoint::from(uri.expect("a host and a port make a URI"))
         .connect_timeout(CONNECT_TIMEOUT)
         .http2_keep_alive_interval(KEEPALIVE)

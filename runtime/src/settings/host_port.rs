@@ -1,6 +1,6 @@
 //! Addresses of other services, as the manifests write them: `emoji-svc.emojivoto:8080`.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, net::SocketAddr, str::FromStr};
 
 use http::uri::Authority;
 
@@ -22,6 +22,12 @@ impl FromStr for HostPort {
             && authority.port_u16().is_some_and(|port| port != 0)
             && !text.contains('@');
         usable.then_some(Self(authority)).ok_or(InvalidHostPort)
+    }
+}
+
+impl From<SocketAddr> for HostPort {
+    fn from(address: SocketAddr) -> Self {
+        Self(address.to_string().parse().expect("a socket address is an authority"))
     }
 }
 

@@ -69,7 +69,7 @@ pub(crate) async fn error_page(State(app): State<Arc<App>>, mut response: Respon
     let Some(error) = response.extensions_mut().remove::<Arc<Error>>() else {
         return response;
     };
-    let (heading, hint, message) = (error.heading(), error.hint(), error.to_string());
+    let (heading, hint, message) = (error.heading(), error.hint(), error.message());
     let status = error.status().as_u16();
     let view = views::ErrorPage { motd: app.motd(), status, heading, message: &message, hint };
     match page(&view) {

@@ -1,0 +1,43 @@
+//! What the suite can be told when it is one process.
+
+use clap::Args;
+use emojivoto_runtime::settings::port;
+use emojivoto_vote_bot::VotingSettings;
+use emojivoto_voting_svc::PollSettings;
+use emojivoto_web::FrontEnd;
+
+/// The settings of all four services, except for where they find each other.
+#[derive(Debug, Clone, Args)]
+pub struct Settings {
+    /// Port of the web server; 0 takes any free port
+    #[arg(long, env, default_value = "8081", value_parser = port)]
+    pub web_port: u16,
+
+    /// Port of emoji-svc
+    #[arg(long, env, default_value = "8082", value_parser = port)]
+    pub emoji_port: u16,
+
+    /// Port of voting-svc
+    #[arg(long, env, default_value = "8083", value_parser = port)]
+    pub voting_port: u16,
+
+    /// Leave the voting to people
+    #[arg(long, env, value_parser = boolean)]
+    pub no_bot: bool,
+
+    /// How the poll misbehaves on purpose.
+    #[command(flatten)]
+    pub poll: PollSettings,
+
+    /// What the pages show.
+    #[command(flatten)]
+    pub front_end: FrontEnd,
+
+    /// How, and how long, the bot votes.
+    #[command(flatten)]
+    pub bot: VotingSettings,
+}
+
+fn boolean(text: &str) -> Result<bool, &'static str> {
+    text.parse().map_err(|_| "NO_BOT: expected true or false")
+}

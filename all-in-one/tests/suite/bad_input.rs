@@ -1,0 +1,137 @@
+//! What no well-meaning client sends. The process stays up, and no other client notices.
+
+use std::{net::SocketAddr, time::Duration};
+
+use emojivoto_testkit::{
+    http::{self, raw},
+    voting,
+};
+
+use emojivoto_voting_svc::store::VoteStore as _;
+
+use crate::Suite;
+
+/// What must never reach a client.
+fn assert_tells_nothing_internal(text: &str) {
+    for internal in
+        ["127.0.0.1", "panicked", "src/", ".rs:", "tonic::", "hyper::", "os error", "Error {"]
+    {
+        assert!(!text.contains(internal), "{internal:?} in {text}");
+    }
+}
+
+async fn status_of(address: SocketAddr, request: &[u8]) -> String {
+    let answer = raw(address, request, |answer| answer.windows(2).any(|end| end == b"\r\n")).await;
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    assert_tells_nothing_internal(&text);
+    text.lines().next().unwrap_or("closed").to_owned()
+}
+
+#[tokio::test]
+async fn web_answers_nonsense_with_a_status_and_stays_up() {
+    let suite = Suite::start().await;
+    let address = suite.web.address();
+    let head =
+        |target: &str, headers: &str| format!("GET {target} HTTP/1.1\r\nhost: x\r\n{headers}\r\n");
+    let many = "h: v\r\n".repeat(500);
+    for (request, expected) in [
+        (head(&format!("/{}", "x".repeat(100_000)), ""), "HTTP/1.1 431 "),
+        (head("/", &format!("long: {}\r\n", "x".repeat(200_000))), "HTTP/1.1 431 "),
+        (head("/", &many), "HTTP/1.1 431 "),
+        (head("/ /", ""), "HTTP/1.1 400 "),
+        (head("/", "no colon\r\n"), "HTTP/1.1 400 "),
+        (head("/", "control: a\u{1}b\r\n"), "HTTP/1.1 400 "),
+        ("NONSENSE\r\n\r\n".to_owned(), "HTTP/1.1 400 "),
+        ("\u{0}\u{1}\u{2}\r\n\r\n".to_owned(), "HTTP/1.1 400 "),
+        (head("/api/vote?choice=%zz%", ""), "HTTP/1.1 400 "),
+        (head("/api/vote?choice=%c3%28", ""), "HTTP/1.1 400 "),
+        (head("/%zz/%ff", ""), "HTTP/1.1 404 "),
+        (head("/static/%ff%00", ""), "HTTP/1.1 "),
+        (
+            "POST /api/vote HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99999999\r\n\r\n"
+                .to_owned(),
+            "HTTP/1.1 413 ",
+        ),
+        ("POST /api/vote HTTP/1.1\r\nhost: x\r\ncontent-length: -5\r\n\r\n".to_owned(), "HTTP/1.1 400 "),
+        (
+            "POST /vote HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"
+                .to_owned(),
+            "HTTP/1.1 400 ",
+        ),
+    ] {
+        let status = status_of(address, request.as_bytes()).await;
+        assert!(status.starts_with(expected), "{status} for {:?}", request.get(..60).unwrap_or(&request));
+        assert!(!status.starts_with("HTTP/1.1 5"), "{status} for {request:?}");
+    }
+    // TLS, and gRPC, spoken to the web port.
+    let hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n";
+    assert_eq!(status_of(address, hello).await, "HTTP/1.1 400 Bad Request");
+    let url = suite.web.url("/emojivoto.v1.VotingService/VoteJoy");
+    let answer = http::post_h2(&url, "application/grpc", EMPTY_MESSAGE).await;
+    assert_eq!(answer.status, 404);
+    assert_tells_nothing_internal(&answer.body);
+
+    assert_eq!(suite.votes().await, 0);
+    assert_eq!(suite.get("/api/vote?choice=:joy:").await.status, 200);
+}
+
+/// An uncompressed gRPC message of no bytes.
+const EMPTY_MESSAGE: &[u8] = &[0, 0, 0, 0, 0];
+
+#[tokio::test]
+async fn grpc_ports_tell_others_what_they_speak() {
+    let (voting, _) = voting(Duration::ZERO).await;
+    for path in ["/", "/emojivoto.v1.VotingService/VoteJoy", "/api/list"] {
+        let answer = http::get(&voting.url(path)).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.body.as_str()),
+            (505, "this port speaks gRPC, which needs HTTP/2\n")
+        );
+    }
+    let url = voting.url("/emojivoto.v1.VotingService/VoteJoy");
+    for content_type in ["text/plain", "application/json"] {
+        let answer = http::post_h2(&url, content_type, EMPTY_MESSAGE).await;
+        assert_eq!(answer.status, 415);
+        assert!(answer.body.contains("expected content-type application/grpc"), "{answer:?}");
+    }
+    assert_eq!(
+        http::post_h2(&url, "application/grpc", EMPTY_MESSAGE).await.header("grpc-status"),
+        "0"
+    );
+}
+
+#[tokio::test]
+async fn grpc_services_answer_nonsense_with_a_status_and_stay_up() {
+    let (emoji, (voting, store)) = (emojivoto_testkit::emoji().await, voting(Duration::ZERO).await);
+    let message = |length: u32, bytes: &[u8]| [&[0][..], &length.to_be_bytes(), bytes].concat();
+    let vote = "/emojivoto.v1.VotingService/VoteJoy";
+    let find = "/emojivoto.v1.EmojiService/FindByShortcode";
+    let megabyte = vec![0_u8; 1024 * 1024];
+    let unimplemented = "12";
+    for (service, path, body, statuses) in [
+        (&voting, "/emojivoto.v1.VotingService/VoteNothing", message(0, b""), &[unimplemented][..]),
+        (&voting, "/emojivoto.v1.VotingService/", message(0, b""), &[unimplemented]),
+        (&voting, "/emojivoto.v2.VotingService/VoteJoy", message(0, b""), &[unimplemented]),
+        (&voting, "/", message(0, b""), &[unimplemented]),
+        (&voting, "/%ff%00/..", message(0, b""), &[unimplemented]),
+        (&emoji, "/emojivoto.v1.EmojiService/Nothing", message(0, b""), &[unimplemented]),
+        (&voting, vote, message(2, b"\xff\xff"), &["13"]), // a field that never ends
+        (&emoji, find, message(4, b"\x0a\x02\xc3\x28"), &["13"]), // a string that is not UTF-8
+        (&emoji, find, message(2, b"\x0a\x7f"), &["13"]),  // a string longer than the message
+        (&voting, vote, message(u32::MAX, b"x"), &["11", "8"]), // a message of 4 GiB
+        (&voting, vote, message(1024 * 1024, &megabyte), &["11", "8"]),
+        (&voting, vote, vec![1, 0, 0, 0, 0], &["12", "13"]), // compressed, which nobody agreed to
+        (&voting, vote, vec![7, 0, 0, 0, 0], &["13"]),       // a flag that does not exist
+        (&voting, vote, vec![0, 0], &["13"]),                // half a prefix
+        (&voting, vote, vec![], &["13"]),                    // no message at all
+    ] {
+        let answer = http::post_h2(&service.url(path), "application/grpc", &body).await;
+        let status = answer.header("grpc-status").to_owned();
+        let shown = format!("{path} {:?}: {answer:?}", body.get(..8).unwrap_or(&body));
+        assert!(statuses.contains(&status.as_str()), "{shown}");
+        assert_tells_nothing_internal(&format!("{answer:?}"));
+    }
+    assert_eq!(store.tally().await.expect("a tally").iter().sum::<u64>(), 0);
+    let answer = http::post_h2(&voting.url(vote), "application/grpc", EMPTY_MESSAGE).await;
+    assert_eq!(answer.header("grpc-status"), "0");
+}

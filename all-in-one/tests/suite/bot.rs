@@ -1,0 +1,146 @@
+//! The bot against a real web.
+
+use std::{net::SocketAddr, time::Duration};
+
+use emojivoto_runtime::{Lifecycle, Stop};
+use emojivoto_testkit::{PATIENCE, eventually, web};
+use emojivoto_vote_bot::VotingSettings;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    task::JoinHandle,
+    time::timeout,
+};
+
+use crate::Suite;
+
+fn settings(votes_per_second: f64, ttl: Option<Duration>) -> VotingSettings {
+    VotingSettings { host_override: None, request_rate: votes_per_second, ttl, seed: Some(1) }
+}
+
+fn start(
+    web: SocketAddr,
+    settings: VotingSettings,
+) -> (Stop, JoinHandle<Result<(), emojivoto_runtime::Error>>) {
+    let (lifecycle, stop) = Lifecycle::new();
+    (stop, tokio::spawn(emojivoto_vote_bot::run(web.into(), settings, lifecycle)))
+}
+
+async fn ends(bot: JoinHandle<Result<(), emojivoto_runtime::Error>>) {
+    timeout(PATIENCE, bot).await.expect("an end in time").expect("no panic").expect("no error");
+}
+
+#[tokio::test]
+async fn it_votes_until_it_is_told_to_stop() {
+    let suite = Suite::start().await;
+    let (stop, bot) = start(suite.web.address(), settings(1_000.0, None));
+    eventually("300 votes", || async { (suite.votes().await >= 300).then_some(()) }).await;
+    stop.stop();
+    ends(bot).await;
+    let board = suite.get("/api/leaderboard").await.json();
+    let emoji = board.as_array().expect("a board");
+    assert!(emoji.len() > 50, "votes are spread over the ballot: {board}");
+    assert!(emoji.iter().all(|e| e["shortcode"] != ":doughnut:"), "{board}");
+}
+
+#[tokio::test]
+async fn it_ends_by_itself_after_its_ttl() {
+    let suite = Suite::start().await;
+    let (_stop, bot) = start(suite.web.address(), settings(20.0, Some(Duration::from_secs(1))));
+    ends(bot).await;
+    let votes = suite.votes().await;
+    assert!(
+        (5..=22).contains(&votes),
+        "{votes} votes in a second at 20 a second, less the doughnuts"
+    );
+}
+
+#[tokio::test]
+async fn it_waits_for_web_and_goes_on_when_it_is_back() {
+    let suite = Suite::start().await;
+    // A port that is free, and on which web comes to be later.
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    drop(listener);
+    let (stop, bot) = start(address, settings(100.0, None));
+    assert!(stop.becomes_ready().await, "a bot without a web is no broken bot");
+
+    let listener = TcpListener::bind(address).await.expect("the port again");
+    let (lifecycle, web_stop) = Lifecycle::new();
+    let backends = emojivoto_web::Backends {
+        emojisvc_host: suite.emoji.address().into(),
+        votingsvc_host: suite.voting.address().into(),
+    };
+    let front_end = emojivoto_web::FrontEnd { grpc_timeout: PATIENCE, message_of_the_day: None };
+    let web = tokio::spawn(emojivoto_web::serve(backends, front_end, listener, lifecycle));
+    eventually("a vote", || async { (suite.votes().await > 0).then_some(()) }).await;
+    stop.stop();
+    ends(bot).await;
+    web_stop.stop();
+    ends(web).await;
+}
+
+/// Answers everything with the same, and tells what it was asked.
+async fn scripted(answer: &'static str, requests: usize) -> (SocketAddr, JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let task = tokio::spawn(async move {
+        let mut asked = Vec::new();
+        while asked.len() < requests {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let mut request = vec![0; 4096];
+            let length = stream.read(&mut request).await.expect("a request");
+            request.truncate(length);
+            asked.push(String::from_utf8(request).expect("text"));
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                answer.len()
+            );
+            stream.write_all((head + answer).as_bytes()).await.expect("an answer");
+        }
+        asked
+    });
+    (address, task)
+}
+
+async fn asked(task: JoinHandle<Vec<String>>) -> Vec<String> {
+    timeout(PATIENCE, task).await.expect("requests in time").expect("no panic")
+}
+
+#[tokio::test]
+async fn it_never_votes_for_nothing() {
+    for no_ballot in ["[]", "{}", "null", "<html>", r#"[{"unicode":"x"}]"#, ""] {
+        let (web, requests) = scripted(no_ballot, 3).await;
+        let (stop, bot) = start(web, settings(1_000.0, None));
+        for request in asked(requests).await {
+            assert!(request.starts_with("GET /api/list HTTP/1.1\r\n"), "{no_ballot}: {request}");
+        }
+        stop.stop();
+        ends(bot).await;
+    }
+}
+
+#[tokio::test]
+async fn its_requests_are_those_of_the_contract() {
+    let (web, requests) = scripted(r#"[{"shortcode":":doughnut:","unicode":"x"}]"#, 2).await;
+    let host = Some("emojivoto.example".parse().expect("a header"));
+    let (stop, bot) = start(web, VotingSettings { host_override: host, ..settings(1.0, None) });
+    let asked = asked(requests).await;
+    stop.stop();
+    ends(bot).await;
+    assert!(asked[0].starts_with("GET /api/list HTTP/1.1\r\n"), "{}", asked[0]);
+    assert!(asked[1].starts_with("GET /api/vote?choice=:doughnut: HTTP/1.1\r\n"), "{}", asked[1]);
+    for request in asked {
+        assert!(request.to_lowercase().contains("\r\nhost: emojivoto.example\r\n"), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn it_can_be_pointed_at_a_web_that_is_not_ready() {
+    let suite = Suite::start().await;
+    let unready = web(suite.emoji.address(), "127.0.0.1:1".parse().expect("an address")).await;
+    let (stop, bot) = start(unready.address(), settings(100.0, Some(Duration::from_millis(300))));
+    drop(stop);
+    ends(bot).await;
+    assert_eq!(suite.votes().await, 0);
+}

@@ -1,0 +1,196 @@
+//! The binaries, as a person or a container starts them.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    net::SocketAddr,
+    process::{Child, Command, Output, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    thread,
+    time::Instant,
+};
+
+use crate::PATIENCE;
+
+/// A binary with nothing but the environment and arguments that a test gives it.
+#[derive(Debug)]
+pub struct Binary(Command);
+
+impl Binary {
+    /// The binary at `path`: `env!("CARGO_BIN_EXE_…")`.
+    pub fn new(path: &str) -> Self {
+        let mut command = Command::new(path);
+        command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(command)
+    }
+
+    /// Adds an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl AsRef<str>) -> Self {
+        self.0.env(name, value.as_ref());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args(mut self, args: &[&str]) -> Self {
+        self.0.args(args);
+        self
+    }
+
+    /// Runs it to its end.
+    pub fn output(mut self) -> Output {
+        self.0.output().expect("the binary starts")
+    }
+
+    /// Starts it.
+    pub fn start(mut self) -> Run {
+        let mut child = self.0.spawn().expect("the binary starts");
+        let stdout = BufReader::new(child.stdout.take().expect("its output is piped"));
+        let (sender, lines) = channel();
+        thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Run { child, lines, seen: Vec::new() }
+    }
+}
+
+/// Asserts that a binary with this environment refuses to start: exit code 2, and a line that names
+/// the variable, the value and what is expected.
+pub fn refuses(binary: &str, env: &[(&str, &str)], setting: &str, value: &str, expected: &str) {
+    let binary =
+        env.iter().fold(Binary::new(binary), |binary, (name, value)| binary.env(name, value));
+    let output = binary.env(setting, value).output();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{setting}={value}: {stderr}");
+    let line = stderr.lines().next().unwrap_or_default();
+    for part in [setting, value, expected] {
+        assert!(line.contains(part), "{setting}={value}: {part:?} is not in: {line}");
+    }
+}
+
+/// Asserts what holds for every binary: its version, a help that names its settings and those of
+/// every process, and that wrong values of the latter are refused.
+pub fn behaves(binary: &str, name: &str, required: &[(&str, &str)], settings: &[&str]) {
+    let output = Binary::new(binary).args(&["--version"]).output();
+    let version = format!("{name} {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), version));
+
+    let output = Binary::new(binary).args(&["--help"]).output();
+    let help = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{help}");
+    let common = ["PROM_PORT", "SHUTDOWN_DELAY", "SHUTDOWN_GRACE", "LOG_FORMAT", "RUST_LOG"];
+    for setting in settings.iter().chain(&common) {
+        assert!(help.contains(&format!("[env: {setting}]")), "{setting} is not in {help}");
+        let flag = setting.to_lowercase().replace('_', "-");
+        assert!(help.contains(&format!("--{flag} <{setting}>")), "--{flag} is not in {help}");
+    }
+    assert!(help.contains("healthcheck"), "{help}");
+
+    for (setting, value, expected) in [
+        ("PROM_PORT", "x", "expected a port number from 0 to 65535"),
+        ("SHUTDOWN_GRACE", "10", "expected a duration such as 150ms, 1.5s or 1m30s"),
+        ("SHUTDOWN_DELAY", "-1s", "expected a duration such as 150ms, 1.5s or 1m30s"),
+        ("LOG_FORMAT", "xml", ""),
+        ("RUST_LOG", "a=b=c", "expected a level or directives"),
+    ] {
+        refuses(binary, required, setting, value, expected);
+    }
+    let output = Binary::new(binary).args(&["--nonsense"]).output();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("--nonsense"));
+}
+
+/// Asserts that a binary does not start without a setting, and says which.
+pub fn requires(binary: &str, env: &[(&str, &str)], setting: &str) {
+    let binary =
+        env.iter().fold(Binary::new(binary), |binary, (name, value)| binary.env(name, value));
+    let output = binary.output();
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(
+        stderr.contains("required") && stderr.contains(setting),
+        "{setting} is not in {stderr}"
+    );
+}
+
+/// What `<binary> healthcheck` says of the process with this admin port.
+pub fn healthcheck(binary: &str, admin: SocketAddr) -> (Option<i32>, String) {
+    let port = admin.port().to_string();
+    let output = Binary::new(binary).env("PROM_PORT", port).args(&["healthcheck"]).output();
+    (output.status.code(), text(&output.stdout))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_owned()).expect("text")
+}
+
+/// A running binary. It is killed when the test ends before it does.
+#[derive(Debug)]
+pub struct Run {
+    child: Child,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+}
+
+impl Run {
+    /// Waits for a line that contains `text`, and returns it.
+    ///
+    /// # Panics
+    /// When it does not come.
+    pub fn line(&mut self, text: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    self.seen.push(line.clone());
+                    if line.contains(text) {
+                        return line;
+                    }
+                }
+                Err(end) => {
+                    let reason = match end {
+                        RecvTimeoutError::Timeout => "in time",
+                        RecvTimeoutError::Disconnected => "before its end",
+                    };
+                    panic!("no {text:?} {reason} in:\n{}", self.seen.join("\n"));
+                }
+            }
+        }
+    }
+
+    /// The loopback address of the port that a setting asked for.
+    pub fn address(&mut self, setting: &str) -> SocketAddr {
+        let line = self.line(&format!("{setting}: listening on "));
+        let port = line.rsplit(':').next().and_then(|port| port.parse().ok());
+        SocketAddr::from(([127, 0, 0, 1], port.unwrap_or_else(|| panic!("a port: {line}"))))
+    }
+
+    /// Sends a signal: `TERM`, `INT`.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
+        assert!(status.expect("kill runs").success());
+    }
+
+    /// Waits for its end: the exit code, all the lines it printed, and what it said on standard error.
+    pub fn end(mut self) -> (Option<i32>, Vec<String>, String) {
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+            self.seen.push(line);
+        }
+        let status = self.child.wait().expect("it has ended");
+        let mut stderr = String::new();
+        let pipe = self.child.stderr.as_mut().expect("its errors are piped");
+        pipe.read_to_string(&mut stderr).expect("text");
+        (status.code(), std::mem::take(&mut self.seen), stderr)
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,68 @@
+//! The binary, as a container starts it.
+
+use std::time::Duration;
+
+use emojivoto_testkit::{Binary, behaves, emoji, healthcheck, refuses, requires, voting, web};
+
+const VOTE_BOT: &str = env!("CARGO_BIN_EXE_emojivoto-vote-bot");
+
+const HOST: [(&str, &str); 1] = [("WEB_HOST", "web-svc.emojivoto:80")];
+
+#[test]
+fn it_has_a_help_a_version_and_no_patience_with_wrong_settings() {
+    let settings = ["WEB_HOST", "HOST_OVERRIDE", "REQUEST_RATE", "TTL", "SEED"];
+    behaves(VOTE_BOT, "emojivoto-vote-bot", &HOST, &settings);
+    requires(VOTE_BOT, &[], "WEB_HOST");
+    for (setting, value, expected) in [
+        ("WEB_HOST", "ftp://web", "expected host:port or an http:// or https:// URL"),
+        ("HOST_OVERRIDE", "a b", "expected a host name"),
+        ("REQUEST_RATE", "0", "expected votes per second"),
+        ("REQUEST_RATE", "fast", "expected votes per second"),
+        ("TTL", "10s", "expected a whole number of seconds"),
+        ("SEED", "-1", "expected a whole number"),
+    ] {
+        refuses(VOTE_BOT, &HOST, setting, value, expected);
+    }
+}
+
+/// The line of a vote without what differs between runs: the time before, the duration after.
+fn pick(line: &str) -> String {
+    let vote = line.split_once("vote-bot: ").expect("a line of the bot").1;
+    vote.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_prints_a_line_a_vote_repeats_itself_with_a_seed_and_ends_after_its_ttl() {
+    let (emoji, (voting, _)) = (emoji().await, voting(Duration::ZERO).await);
+    let web = web(emoji.address(), voting.address()).await.ready().await;
+    let run = || {
+        let bot = Binary::new(VOTE_BOT)
+            .env("WEB_HOST", web.url(""))
+            .env("PROM_PORT", "0")
+            .env("REQUEST_RATE", "20")
+            .args(&["--seed", "5", "--ttl", "2"])
+            .start();
+        let (code, lines, stderr) = bot.end();
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{lines:#?}");
+        let votes = lines.iter().filter(|line| line.contains('✔') || line.contains('✖'));
+        let mut picks: Vec<_> = votes.map(|line| pick(line)).take(10).collect();
+        picks.sort_unstable(); // votes that overlap may be answered in another order
+        picks
+    };
+    let picks = run();
+    assert_eq!(picks.len(), 10);
+    assert_eq!(run(), picks);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_says_once_that_web_is_away_and_is_no_less_ready_for_it() {
+    let mut run =
+        Binary::new(VOTE_BOT).env("WEB_HOST", "127.0.0.1:1").env("PROM_PORT", "0").start();
+    let admin = run.address("PROM_PORT");
+    run.line("trying again until web is back");
+    assert_eq!(healthcheck(VOTE_BOT, admin), (Some(0), "ready\n".to_owned()));
+    run.signal("TERM");
+    let (code, lines, _) = run.end();
+    assert_eq!(code, Some(0));
+    assert_eq!(lines.iter().filter(|line| line.contains("no vote")).count(), 1, "{lines:#?}");
+}

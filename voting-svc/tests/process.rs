@@ -1,0 +1,116 @@
+//! The binary, as a container starts it.
+
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicBool, Ordering::SeqCst},
+};
+
+use emojivoto_proto::{
+    Shortcode,
+    voting::{ResultsRequest, VoteRequest, VotingClient},
+};
+use emojivoto_testkit::{Binary, Run, behaves, emoji, eventually, http, refuses, web};
+use tonic::transport::{Channel, Endpoint};
+
+const VOTING_SVC: &str = env!("CARGO_BIN_EXE_emojivoto-voting-svc");
+
+fn start(settings: &[(&str, &str)]) -> (Run, SocketAddr) {
+    let binary = Binary::new(VOTING_SVC).env("GRPC_PORT", "0").env("PROM_PORT", "0");
+    let mut run =
+        settings.iter().fold(binary, |binary, (name, value)| binary.env(name, value)).start();
+    let address = run.address("GRPC_PORT");
+    (run, address)
+}
+
+fn client(address: SocketAddr) -> VotingClient<Channel> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address");
+    VotingClient::new(endpoint.connect_lazy())
+}
+
+fn joy() -> Shortcode {
+    ":joy:".parse().expect("an emoji")
+}
+
+#[test]
+fn it_has_a_help_a_version_and_no_patience_with_wrong_settings() {
+    let settings = ["GRPC_PORT", "FAILURE_RATE", "ARTIFICIAL_DELAY"];
+    behaves(VOTING_SVC, "emojivoto-voting-svc", &[], &settings);
+    for rate in ["1.01", "-0.5", "NaN", "half"] {
+        refuses(VOTING_SVC, &[], "FAILURE_RATE", rate, "expected a number from 0.0 to 1.0");
+    }
+    for delay in ["5", "-5s", "1d"] {
+        refuses(VOTING_SVC, &[], "ARTIFICIAL_DELAY", delay, "expected a duration such as 150ms");
+    }
+}
+
+#[tokio::test]
+async fn the_doughnut_can_be_mended() {
+    let (_run, address) = start(&[("FAILURE_RATE", "0")]);
+    client(address).vote(Shortcode::doughnut(), VoteRequest {}).await.expect("a vote");
+}
+
+#[tokio::test]
+async fn a_vote_in_flight_at_sigterm_is_answered() {
+    let (run, address) = start(&[("ARTIFICIAL_DELAY", "500ms")]);
+    let mut voter = client(address);
+    let mut reader = voter.clone();
+    let (vote, ()) = tokio::join!(voter.vote(joy(), VoteRequest {}), async {
+        // Sent on the same connection after the vote, so the vote has arrived when it is answered.
+        reader.results(ResultsRequest {}).await.expect("results");
+        run.signal("TERM");
+    });
+    vote.expect("an answer");
+    let (code, lines, stderr) = run.end();
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    assert!(lines.iter().any(|line| line.ends_with("drained")), "{lines:#?}");
+}
+
+#[tokio::test]
+async fn draining_is_bounded() {
+    let (run, address) = start(&[("ARTIFICIAL_DELAY", "1h"), ("SHUTDOWN_GRACE", "100ms")]);
+    let mut voter = client(address);
+    let mut reader = voter.clone();
+    let (vote, ()) = tokio::join!(voter.vote(joy(), VoteRequest {}), async {
+        reader.results(ResultsRequest {}).await.expect("results");
+        run.signal("TERM");
+    });
+    vote.expect_err("nobody waits an hour");
+    let (code, lines, _) = run.end();
+    assert_eq!(code, Some(0));
+    assert!(lines.iter().any(|line| line.contains("SHUTDOWN_GRACE is over")), "{lines:#?}");
+}
+
+#[tokio::test]
+async fn web_survives_its_death_under_traffic_and_goes_on_when_it_is_back() {
+    let emoji = emoji().await;
+    let (run, address) = start(&[]);
+    let web = web(emoji.address(), address).await.ready().await;
+    let url = web.url("/api/vote?choice=:joy:");
+    let vote = async || http::get(&url).await.status.as_u16();
+    let done = AtomicBool::new(false);
+
+    let traffic = async {
+        let mut statuses = Vec::new();
+        while !done.load(SeqCst) {
+            statuses.push(vote().await);
+        }
+        statuses
+    };
+    let story = async {
+        for _ in 0..3 {
+            eventually("votes that count", || async { (vote().await == 200).then_some(()) }).await;
+        }
+        drop(run); // by SIGKILL
+        eventually("votes that fail", || async { (vote().await == 503).then_some(()) }).await;
+        let port = address.port().to_string();
+        let (run, again) = start(&[("GRPC_PORT", &port)]);
+        assert_eq!(again, address);
+        // Nothing waits for a next try to connect: the first vote from now on counts.
+        assert_eq!(vote().await, 200);
+        done.store(true, SeqCst);
+        run
+    };
+    let (statuses, _run) = tokio::join!(traffic, story);
+    assert!(statuses.contains(&200) && statuses.contains(&503), "{statuses:?}");
+    assert!(statuses.iter().all(|status| [200, 503].contains(status)), "{statuses:?}");
+}

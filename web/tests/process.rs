@@ -1,0 +1,68 @@
+//! The binary, as a container starts it.
+
+use std::time::Duration;
+
+use emojivoto_testkit::{
+    Binary, behaves, emoji, eventually, healthcheck, http, refuses, requires, voting,
+};
+
+const WEB: &str = env!("CARGO_BIN_EXE_emojivoto-web");
+
+const BACKENDS: [(&str, &str); 2] = [
+    ("EMOJISVC_HOST", "emoji-svc.emojivoto:8080"),
+    ("VOTINGSVC_HOST", "voting-svc.emojivoto:8080"),
+];
+
+#[test]
+fn it_has_a_help_a_version_and_no_patience_with_wrong_settings() {
+    let settings =
+        ["WEB_PORT", "EMOJISVC_HOST", "VOTINGSVC_HOST", "GRPC_TIMEOUT", "MESSAGE_OF_THE_DAY"];
+    behaves(WEB, "emojivoto-web", &BACKENDS, &settings);
+    for host in ["http://emoji-svc:8080", "emoji-svc", "emoji-svc:http", ":8080"] {
+        refuses(WEB, &BACKENDS, "EMOJISVC_HOST", host, "expected host:port without a scheme");
+        refuses(WEB, &BACKENDS, "VOTINGSVC_HOST", host, "expected host:port without a scheme");
+    }
+    requires(WEB, &BACKENDS[..1], "VOTINGSVC_HOST");
+    requires(WEB, &BACKENDS[1..], "EMOJISVC_HOST");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_logs_requests_is_ready_with_its_backends_and_drains_on_sigterm() {
+    let (emoji, (voting, _)) = (emoji().await, voting(Duration::ZERO).await);
+    let mut run = Binary::new(WEB)
+        .env("WEB_PORT", "0")
+        .env("PROM_PORT", "0")
+        .env("EMOJISVC_HOST", emoji.address().to_string())
+        .env("VOTINGSVC_HOST", voting.address().to_string())
+        // Of v11: accepted and ignored.
+        .env("INDEX_BUNDLE", "dist/index_bundle.js")
+        .env("WEBPACK_DEV_SERVER", "http://localhost:8083")
+        .start();
+    let (admin, web) = (run.address("PROM_PORT"), run.address("WEB_PORT"));
+    eventually("ready", || async { (healthcheck(WEB, admin).0 == Some(0)).then_some(()) }).await;
+    let url = format!("http://{web}/api/vote?choice=:doughnut:");
+    assert_eq!(http::get(&url).await.status, 500);
+    // What a client is not told is in the log.
+    let cause = run.line("call to voting-svc failed");
+    assert!(cause.contains("ERROR"), "{cause}");
+    run.line(" /api/vote?choice=:doughnut: 500 ");
+    run.signal("TERM");
+    let (code, lines, stderr) = run.end();
+    assert_eq!((code, stderr.as_str()), (Some(0), ""), "{lines:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_live_but_not_ready_without_its_backends_and_can_be_stopped() {
+    let mut run = Binary::new(WEB)
+        .env("WEB_PORT", "0")
+        .env("PROM_PORT", "0")
+        .env("EMOJISVC_HOST", "127.0.0.1:1")
+        .env("VOTINGSVC_HOST", "127.0.0.1:1")
+        .start();
+    let admin = run.address("PROM_PORT");
+    run.address("WEB_PORT");
+    assert_eq!(http::get(&format!("http://{admin}/live")).await.status, 200);
+    assert_eq!(healthcheck(WEB, admin), (Some(1), "not ready: web\n".to_owned()));
+    run.signal("TERM");
+    assert_eq!(run.end().0, Some(0));
+}
