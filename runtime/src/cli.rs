@@ -1,13 +1,13 @@
 //! The command line of every binary: its settings, those of every process, and `healthcheck`.
 
-use std::process::ExitCode;
+use std::{env, ffi::OsString, process::ExitCode};
 
-use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{healthcheck, settings::Common};
 
 #[derive(Parser)]
-#[command(version, subcommand_negates_reqs = true)]
+#[command(version, subcommand_negates_reqs = true, disable_help_subcommand = true)]
 struct Cli<S: Args> {
     #[command(flatten)]
     settings: S,
@@ -23,13 +23,6 @@ enum Action {
     Healthcheck,
 }
 
-/// The command that a binary parses, for its help and for tests of it.
-pub fn command<S: Args>(binary: &'static str, about: &'static str) -> Command {
-    let command = Cli::<S>::command().name(binary).about(about).disable_help_subcommand(true);
-    // Their values may be secrets one day, and would make the help of one machine differ from another's.
-    command.mut_args(|arg| arg.hide_env_values(true))
-}
-
 /// Parses the command line and the environment. What remains to be done, if anything: `Err` holds
 /// the exit code of a `healthcheck`.
 ///
@@ -38,8 +31,11 @@ pub(crate) fn parse<S: Args>(
     binary: &'static str,
     about: &'static str,
 ) -> Result<(S, Common), ExitCode> {
-    let mut command = command::<S>(binary, about);
-    let matches = command.get_matches_mut();
+    let command = Cli::<S>::command().name(binary).about(about);
+    // The help shall say the same everywhere, and a value may be a secret one day.
+    let mut command = command.mut_args(|arg| arg.hide_env_values(true));
+    let matches = command.try_get_matches_from_mut(arguments(binary));
+    let matches = matches.unwrap_or_else(|error| error.exit());
     let parsed = if matches.subcommand().is_some() {
         // The settings of the service may be missing here, so only the common ones are read.
         Common::from_arg_matches(&matches).map(|common| Err(healthcheck::run(common.prom_port)))
@@ -47,4 +43,11 @@ pub(crate) fn parse<S: Args>(
         Cli::<S>::from_arg_matches(&matches).map(|cli| Ok((cli.settings, cli.common)))
     };
     parsed.unwrap_or_else(|error| error.format(&mut command).exit())
+}
+
+/// The arguments, without the name of the binary where a container was told to run what its image
+/// runs anyway: `docker run emojivoto-web emojivoto-web --version`.
+fn arguments(binary: &str) -> impl Iterator<Item = OsString> {
+    let again = env::args_os().nth(1).is_some_and(|argument| argument == binary);
+    env::args_os().skip(usize::from(again))
 }

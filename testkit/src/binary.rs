@@ -75,9 +75,11 @@ pub fn refuses(binary: &str, env: &[(&str, &str)], setting: &str, value: &str, e
 /// Asserts what holds for every binary: its version, a help that names its settings and those of
 /// every process, and that wrong values of the latter are refused.
 pub fn behaves(binary: &str, name: &str, required: &[(&str, &str)], settings: &[&str]) {
-    let output = Binary::new(binary).args(&["--version"]).output();
     let version = format!("{name} {}\n", env!("CARGO_PKG_VERSION"));
-    assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), version));
+    for arguments in [&["--version"][..], &[name, "--version"]] {
+        let output = Binary::new(binary).args(arguments).output();
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), version.clone()));
+    }
 
     let output = Binary::new(binary).args(&["--help"]).output();
     let help = text(&output.stdout);

@@ -1,0 +1,94 @@
+# Four images out of one compile: `docker build --target web -t emojivoto-web .`, and likewise for
+# `emoji-svc`, `voting-svc` and `vote-bot`. Works with BuildKit and with the legacy builder (hence no
+# `RUN --mount`), on any architecture that the base image exists for.
+
+# Any image with the Rust toolchain and a C compiler.
+ARG RUST_IMAGE=rust:1.95-slim-bookworm
+
+FROM ${RUST_IMAGE} AS build
+WORKDIR /src
+
+# `scratch` holds no libc: link it in. Cargo applies these flags to build scripts and procedural macros as
+# well (which then fail), unless a target is named; so the builds below name the host's own.
+ENV RUSTFLAGS="-C target-feature=+crt-static"
+
+# The dependencies are a layer of their own, which only a changed manifest rebuilds: compiled for the real
+# manifests, with a stub for each of our crates. `all-in-one`, `testkit` and `e2e` go into no image, but
+# Cargo wants every member of the workspace to be there.
+COPY Cargo.toml Cargo.lock ./
+COPY proto/Cargo.toml proto/
+COPY runtime/Cargo.toml runtime/
+COPY emoji-svc/Cargo.toml emoji-svc/
+COPY voting-svc/Cargo.toml voting-svc/
+COPY web/Cargo.toml web/
+COPY vote-bot/Cargo.toml vote-bot/
+COPY all-in-one/Cargo.toml all-in-one/
+COPY testkit/Cargo.toml testkit/
+COPY e2e/Cargo.toml e2e/
+RUN set -eu; \
+    for manifest in */Cargo.toml; do \
+        crate="${manifest%/Cargo.toml}"; \
+        mkdir -p "$crate/src" "$crate/tests"; \
+        : > "$crate/src/lib.rs"; \
+        echo 'fn main() {}' > "$crate/src/main.rs"; \
+    done; \
+    echo 'fn main() {}' > proto/build.rs; \
+    touch e2e/tests/browser.rs e2e/tests/compose.rs e2e/tests/manifests.rs; \
+    cargo build --locked --profile dist --target "$(rustc --print host-tuple)" \
+        -p emojivoto-emoji-svc -p emojivoto-voting-svc -p emojivoto-web -p emojivoto-vote-bot
+
+# Files keep the time of their last change when they are copied, which may lie before the stubs were
+# compiled: without the `touch`, Cargo would take the stubs for up to date.
+COPY . .
+RUN set -eu; \
+    find . -path ./target -prune -o -name '*.rs' -exec touch {} +; \
+    target="$(rustc --print host-tuple)"; \
+    cargo build --locked --profile dist --target "$target" \
+        -p emojivoto-emoji-svc -p emojivoto-voting-svc -p emojivoto-web -p emojivoto-vote-bot; \
+    mkdir /out; \
+    for binary in emoji-svc voting-svc web vote-bot; do \
+        cp "target/$target/dist/emojivoto-$binary" /out/; \
+    done
+
+# What the four have in common. The binaries lie on the PATH, so that a pod's `command: ["emojivoto-web"]`
+# finds them; there is no shell to ask, hence each checks its own health. Certificate roots are compiled in.
+FROM scratch AS service
+ARG VERSION=12.0.0
+LABEL org.opencontainers.image.vendor="emojivoto" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}"
+ENV PATH=/usr/local/bin
+USER 65532:65532
+# 8801: /live, /ready and /metrics.
+EXPOSE 8801
+
+FROM service AS emoji-svc
+LABEL org.opencontainers.image.title="emojivoto-emoji-svc" \
+      org.opencontainers.image.description="emojivoto: the emoji service, gRPC"
+COPY --from=build /out/emojivoto-emoji-svc /usr/local/bin/
+EXPOSE 8080
+HEALTHCHECK --interval=5s --timeout=3s --start-period=10s CMD ["emojivoto-emoji-svc", "healthcheck"]
+ENTRYPOINT ["emojivoto-emoji-svc"]
+
+FROM service AS voting-svc
+LABEL org.opencontainers.image.title="emojivoto-voting-svc" \
+      org.opencontainers.image.description="emojivoto: the voting service, gRPC"
+COPY --from=build /out/emojivoto-voting-svc /usr/local/bin/
+EXPOSE 8080
+HEALTHCHECK --interval=5s --timeout=3s --start-period=10s CMD ["emojivoto-voting-svc", "healthcheck"]
+ENTRYPOINT ["emojivoto-voting-svc"]
+
+FROM service AS vote-bot
+LABEL org.opencontainers.image.title="emojivoto-vote-bot" \
+      org.opencontainers.image.description="emojivoto: votes all day long"
+COPY --from=build /out/emojivoto-vote-bot /usr/local/bin/
+HEALTHCHECK --interval=5s --timeout=3s --start-period=10s CMD ["emojivoto-vote-bot", "healthcheck"]
+ENTRYPOINT ["emojivoto-vote-bot"]
+
+FROM service AS web
+LABEL org.opencontainers.image.title="emojivoto-web" \
+      org.opencontainers.image.description="emojivoto: the web front end, HTTP"
+COPY --from=build /out/emojivoto-web /usr/local/bin/
+EXPOSE 8080
+HEALTHCHECK --interval=5s --timeout=3s --start-period=10s CMD ["emojivoto-web", "healthcheck"]
+ENTRYPOINT ["emojivoto-web"]

@@ -1,0 +1,60 @@
+# `make` says what there is.
+
+VERSION  := $(shell sed -n 's/^version = "\(.*\)".*/\1/p' Cargo.toml)
+SERVICES := emoji-svc voting-svc web vote-bot
+IMAGES   := $(SERVICES:%=emojivoto-%:$(VERSION))
+CLUSTER  ?= emojivoto
+COMPOSE   = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+
+.PHONY: help test images up down k3d kind
+
+help:
+	@echo 'make test     install what the tests need, then run all of them'
+	@echo 'make up       build and start the suite with Compose: http://localhost:8081'
+	@echo 'make down     stop that, and remove it'
+	@echo 'make images   build the four images, tagged $(VERSION) and latest'
+	@echo 'make k3d      build, load into a k3d cluster and apply: http://localhost:8081'
+	@echo 'make kind     the same with kind, which has no ingress: port-forward to look at it'
+	@echo
+	@echo 'Without containers: cargo run --release'
+
+test:
+	.ci/install
+	cargo test --workspace
+	cargo test -p emojivoto-e2e --features browser,manifests,compose
+
+# Untagged as well, for `kubectl apply -f k8s/web.yml` and its like.
+images:
+	set -e; for service in $(SERVICES); do \
+	    docker build --target $$service -t emojivoto-$$service:$(VERSION) -t emojivoto-$$service .; \
+	done
+
+up:
+	$(COMPOSE) up --build --detach
+	@echo 'http://localhost:8081'
+
+down:
+	$(COMPOSE) down
+
+k3d: images
+	k3d cluster list $(CLUSTER) >/dev/null 2>&1 || k3d cluster create $(CLUSTER) --port 8081:80@loadbalancer
+	k3d image import --cluster $(CLUSTER) $(IMAGES)
+	kubectl config use-context k3d-$(CLUSTER)
+	$(apply)
+	@echo 'http://localhost:8081 (if you had a cluster before: the port that it maps to 80@loadbalancer)'
+
+kind: images
+	kind get clusters 2>/dev/null | grep -qx $(CLUSTER) || kind create cluster --name $(CLUSTER)
+	kind load docker-image --name $(CLUSTER) $(IMAGES)
+	kubectl config use-context kind-$(CLUSTER)
+	$(apply)
+	@echo 'kind brings no ingress controller. Run'
+	@echo '    kubectl -n emojivoto port-forward svc/web-svc 8081:80'
+	@echo 'and open http://localhost:8081'
+
+# The images may have changed under the same tag, which `apply` does not notice.
+define apply
+	kubectl apply -k k8s
+	kubectl -n emojivoto rollout restart deployment
+	for name in emoji voting web vote-bot; do kubectl -n emojivoto rollout status deployment/$$name --timeout=120s || exit 1; done
+endef

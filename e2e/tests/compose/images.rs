@@ -1,0 +1,73 @@
+//! Packs static binaries into the images that `docker-compose.yml` names.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use emojivoto_e2e::{root, run, tool};
+
+use crate::suite::{SERVICES, TAG};
+
+/// The line of the `Dockerfile` where its build stage is over.
+const FINAL_STAGES: &str = "\nFROM scratch AS service\n";
+
+pub(super) fn build() {
+    let docker = tool("docker");
+    run(Command::new(&docker).arg("info")); // an engine has to answer, or minutes of compiling are in vain
+
+    let context = Path::new(env!("CARGO_TARGET_TMPDIR")).join("images");
+    fs::create_dir_all(&context).expect("the temporary directory is writable");
+    compile(&context);
+    fs::write(context.join("Dockerfile"), dockerfile()).expect("the context is writable");
+
+    for service in SERVICES {
+        let image = format!("emojivoto-{service}:{TAG}");
+        run(Command::new(&docker)
+            .args(["build", "--quiet", "--target", service, "--tag", &image])
+            .arg(&context));
+        answers_to_its_name(&docker, service, &image);
+    }
+}
+
+/// As arguments alone, and as `command: ["emojivoto-web"]` in a pod, which leaves the entry point out.
+fn answers_to_its_name(docker: &Path, service: &str, image: &str) {
+    let binary = format!("emojivoto-{service}");
+    let expected = format!("{binary} {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(run(Command::new(docker).args(["run", "--rm", image, "--version"])), expected);
+    assert_eq!(
+        run(Command::new(docker).args([
+            "run",
+            "--rm",
+            "--entrypoint",
+            &binary,
+            image,
+            "--version"
+        ])),
+        expected
+    );
+}
+
+/// Compiles the services as the `Dockerfile` does, but with the profile that takes less time.
+fn compile(context: &Path) {
+    let target = run(Command::new("rustc").args(["--print", "host-tuple"]));
+    let target = target.trim();
+    let directory = root().join("target/static");
+    run(Command::new(env!("CARGO"))
+        .current_dir(root())
+        .env("RUSTFLAGS", "-C target-feature=+crt-static")
+        .args(["build", "--locked", "--release", "--target", target, "--target-dir"])
+        .arg(&directory)
+        .args(SERVICES.map(|service| format!("--package=emojivoto-{service}"))));
+    for service in SERVICES {
+        let binary = format!("emojivoto-{service}");
+        fs::copy(directory.join(target).join("release").join(&binary), context.join(&binary))
+            .unwrap_or_else(|e| panic!("{binary}: {e}"));
+    }
+}
+
+/// The final stages of the real `Dockerfile`, which take the binaries from the context instead.
+fn dockerfile() -> String {
+    let whole = fs::read_to_string(root().join("Dockerfile")).expect("the Dockerfile is readable");
+    let start = whole.find(FINAL_STAGES).expect("the Dockerfile has final stages");
+    whole[start..].replace("COPY --from=build /out/", "COPY ")
+}

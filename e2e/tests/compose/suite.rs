@@ -1,0 +1,100 @@
+//! The suite in containers, from `up` to `down`.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::Command;
+use std::thread;
+
+use emojivoto_e2e::{root, run, tool};
+use serde_json::Value;
+
+pub(super) const SERVICES: [&str; 4] = ["emoji-svc", "voting-svc", "web", "vote-bot"];
+
+/// Keeps the test's images apart from those that somebody built to use them.
+pub(super) const TAG: &str = "e2e";
+
+/// Takes everything down when it goes out of scope, however the test ended.
+pub(super) struct Suite {
+    /// How Compose is called here: `docker compose` or, for want of that, `docker-compose`.
+    program: Vec<PathBuf>,
+}
+
+impl Suite {
+    pub(super) fn up() -> Self {
+        let docker = tool("docker");
+        let v2 = Command::new(&docker)
+            .args(["compose", "version"])
+            .output()
+            .is_ok_and(|o| o.status.success());
+        let program =
+            if v2 { vec![docker, "compose".into()] } else { vec![tool("docker-compose")] };
+        let suite = Self { program };
+        suite.compose(&["config", "--quiet"]);
+        suite.down(); // what a killed run left behind
+        suite.compose(&["up", "--detach", "--no-build"]);
+        suite
+    }
+
+    /// Runs a subcommand of Compose and returns what it printed.
+    pub(super) fn compose(&self, arguments: &[&str]) -> String {
+        run(self.command().args(arguments))
+    }
+
+    /// What the engine knows about a service's container.
+    pub(super) fn inspect(&self, service: &str) -> Value {
+        let json = run(Command::new(tool("docker")).arg("inspect").arg(self.container(service)));
+        let mut containers: Value = serde_json::from_str(&json).expect("docker prints JSON");
+        containers[0].take()
+    }
+
+    /// The numeric user of each process in a service's container.
+    pub(super) fn users_of_processes(&self, service: &str) -> Vec<String> {
+        let table = run(Command::new(tool("docker")).args([
+            "top",
+            &self.container(service),
+            "-eo",
+            "pid,uid",
+        ]));
+        table
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split_whitespace().nth(1).map(str::to_owned))
+            .collect()
+    }
+
+    fn container(&self, service: &str) -> String {
+        self.compose(&["ps", "--all", "--quiet", service]).trim().to_owned()
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program[0]);
+        command
+            .args(&self.program[1..])
+            .args(["--project-name", "emojivoto-e2e", "--file"])
+            .arg(root().join("docker-compose.yml"))
+            .env("EMOJIVOTO_TAG", TAG);
+        command
+    }
+
+    fn down(&self) {
+        self.compose(&["down", "--volumes", "--remove-orphans"]);
+    }
+}
+
+impl Drop for Suite {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            // A second panic would hide the first: report, and take down as far as possible.
+            for arguments in
+                [&["logs", "--tail=50"][..], &["down", "--volumes", "--remove-orphans"]]
+            {
+                if let Ok(output) = self.command().args(arguments).output() {
+                    let _ = io::stderr().write_all(&output.stdout);
+                    let _ = io::stderr().write_all(&output.stderr);
+                }
+            }
+        } else {
+            self.down();
+        }
+    }
+}

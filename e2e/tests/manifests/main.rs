@@ -1,0 +1,258 @@
+//! The Kubernetes manifests against Kubernetes' own schemas and against what clusters, tutorials and
+//! meshes rely on; and the two other files that have a linter, the `Dockerfile` and `proto/`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use contract::WORKLOADS;
+use emojivoto_e2e::{root, run, tool};
+use serde_json::{Value, json};
+use yaml::{at, documents, entries, find, kind, kustomizations, list, name, read, render, selects};
+
+mod contract;
+mod restricted;
+mod yaml;
+
+/// The workspace's version, which every tag and label has to name.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The oldest and the newest Kubernetes whose schemas the manifests have to meet.
+const KUBERNETES: [&str; 2] = ["1.29", "1.37"];
+
+#[test]
+fn every_kustomization_renders_and_is_valid() {
+    let rendered = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rendered.yml");
+    for directory in kustomizations() {
+        fs::write(&rendered, render(&directory)).expect("the temporary directory is writable");
+        for version in KUBERNETES {
+            run(Command::new(tool("kubernetes-validate"))
+                .args(["--strict", "-k", version])
+                .arg(&rendered));
+        }
+    }
+}
+
+#[test]
+fn the_namespace_comes_first_and_lets_a_mesh_inject() {
+    for directory in kustomizations() {
+        let documents = documents(&render(&directory));
+        assert_eq!(
+            (kind(&documents[0]), name(&documents[0])),
+            ("Namespace", "emojivoto"),
+            "{directory:?}"
+        );
+        for label in at(&documents[0], "/metadata/labels").as_object().into_iter().flatten() {
+            assert_ne!(
+                label.0, "pod-security.kubernetes.io/enforce",
+                "{directory:?}: linkerd-init needs NET_ADMIN"
+            );
+        }
+    }
+}
+
+#[test]
+fn selectors_find_exactly_the_pods_they_mean() {
+    for directory in kustomizations() {
+        let documents = documents(&render(&directory));
+        let workloads = workloads(&documents);
+        for workload in &workloads {
+            let selector = at(workload, "/spec/selector/matchLabels");
+            if kind(workload) == "Job" {
+                assert!(selector.is_null(), "{directory:?}: the cluster makes a Job's selector");
+            } else {
+                assert!(
+                    selects(selector, workload),
+                    "{directory:?}: {} does not find its pods",
+                    name(workload)
+                );
+            }
+        }
+        for service in documents.iter().filter(|document| kind(document) == "Service") {
+            let selected: Vec<_> = workloads
+                .iter()
+                .filter(|workload| selects(at(service, "/spec/selector"), workload))
+                .collect();
+            assert_eq!(
+                selected.len(),
+                1,
+                "{directory:?}: {} selects not one workload",
+                name(service)
+            );
+            for port in list(at(service, "/spec/ports")) {
+                let container_ports =
+                    list(at(selected[0], "/spec/template/spec/containers/0/ports"));
+                assert!(
+                    container_ports
+                        .iter()
+                        .any(|p| p["containerPort"] == port["targetPort"]
+                            && p["name"] == port["name"]),
+                    "{directory:?}: {} port {port} leads nowhere",
+                    name(service)
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn pods_meet_the_restricted_standard_by_themselves() {
+    for directory in kustomizations() {
+        for workload in workloads(&documents(&render(&directory))) {
+            let pod = at(workload, "/spec/template/spec");
+            assert_eq!(restricted::violations(pod), [""; 0], "{directory:?}: {}", name(workload));
+            // Not part of the standard, but promised.
+            assert!(
+                at(pod, "/securityContext/runAsUser").as_u64() > Some(0),
+                "the user is not numeric"
+            );
+            assert_eq!(at(pod, "/containers/0/securityContext/readOnlyRootFilesystem"), true);
+        }
+    }
+}
+
+#[test]
+fn pods_are_probed_on_the_admin_port_and_bounded() {
+    for directory in kustomizations() {
+        for workload in workloads(&documents(&render(&directory))) {
+            let container = at(workload, "/spec/template/spec/containers/0");
+            for (probe, path) in [
+                ("startupProbe", "/live"),
+                ("livenessProbe", "/live"),
+                ("readinessProbe", "/ready"),
+            ] {
+                let expected = json!({"path": path, "port": "prom"});
+                assert_eq!(
+                    container[probe]["httpGet"],
+                    expected,
+                    "{directory:?}: {} {probe}",
+                    name(workload)
+                );
+            }
+            for pointer in [
+                "/resources/requests/cpu",
+                "/resources/requests/memory",
+                "/resources/limits/memory",
+            ] {
+                assert!(
+                    at(container, pointer).is_string(),
+                    "{directory:?}: {} lacks {pointer}",
+                    name(workload)
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_file_can_be_applied_alone() {
+    let directory = root().join("k8s");
+    let kustomization = documents(&read(&directory.join("kustomization.yaml"))).remove(0);
+    let listed: BTreeSet<String> = list(&kustomization["resources"])
+        .iter()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect();
+    let present: BTreeSet<String> = entries(&directory)
+        .iter()
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yml"))
+        .map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(present, listed, "files and `resources` of k8s/kustomization.yaml differ");
+
+    for file in &listed {
+        let documents = documents(&read(&directory.join(file)));
+        for document in &documents {
+            let expected =
+                if kind(document) == "Namespace" { Value::Null } else { json!("emojivoto") };
+            assert_eq!(
+                at(document, "/metadata/namespace"),
+                &expected,
+                "{file}: {}",
+                name(document)
+            );
+        }
+        // A workload finds all it needs in its own file: the account it runs as and the Service that leads to it.
+        for deployment in documents.iter().filter(|document| kind(document) == "Deployment") {
+            let pod = at(deployment, "/spec/template/spec");
+            if let Some(account) = pod["serviceAccountName"].as_str() {
+                find(&documents, "ServiceAccount", account);
+                find(
+                    &documents,
+                    "Service",
+                    at(pod, "/containers/0/name").as_str().unwrap_or_default(),
+                );
+            }
+            let image = at(pod, "/containers/0/image").as_str().unwrap_or_default();
+            assert!(
+                !image.contains([':', '/', '@']),
+                "{file}: `{image}`: kustomization.yaml names and tags the images"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_image_is_tagged_with_the_version_in_one_place() {
+    let kustomization = documents(&read(&root().join("k8s/kustomization.yaml"))).remove(0);
+    let images: BTreeSet<_> = list(&kustomization["images"])
+        .iter()
+        .map(|i| (i["name"].as_str(), i["newTag"].as_str()))
+        .collect();
+    assert_eq!(images, WORKLOADS.iter().map(|w| (Some(w.image), Some(VERSION))).collect());
+
+    for directory in kustomizations() {
+        let text = render(&directory);
+        for workload in workloads(&documents(&text)) {
+            let image =
+                at(workload, "/spec/template/spec/containers/0/image").as_str().unwrap_or_default();
+            assert!(image.ends_with(&format!(":{VERSION}")), "{directory:?}: {image}");
+            assert_eq!(
+                at(workload, "/spec/template/metadata/labels/version"),
+                VERSION,
+                "{directory:?}"
+            );
+        }
+        for document in documents(&text) {
+            let labels = at(&document, "/metadata/labels");
+            assert_eq!(
+                labels["app.kubernetes.io/part-of"],
+                "emojivoto",
+                "{directory:?}: {}",
+                name(&document)
+            );
+            if kind(&document) != "Namespace" {
+                assert_eq!(
+                    labels["app.kubernetes.io/version"],
+                    VERSION,
+                    "{directory:?}: {}",
+                    name(&document)
+                );
+            }
+        }
+    }
+    assert!(read(&root().join("Dockerfile")).contains(&format!("\nARG VERSION={VERSION}\n")));
+    let compose = read(&root().join("docker-compose.yml"));
+    for workload in &WORKLOADS {
+        let image = format!("image: {}:${{EMOJIVOTO_TAG:-{VERSION}}}\n", workload.image);
+        assert!(compose.contains(&image), "docker-compose.yml lacks `{}`", image.trim());
+    }
+}
+
+#[test]
+fn the_dockerfile_has_no_lint() {
+    run(Command::new(tool("hadolint")).arg(root().join("Dockerfile")));
+}
+
+#[test]
+fn the_protocol_has_no_lint() {
+    run(Command::new(tool("buf")).arg("lint").arg(root().join("proto")));
+}
+
+fn workloads(documents: &[Value]) -> Vec<&Value> {
+    let workloads: Vec<_> =
+        documents.iter().filter(|document| !at(document, "/spec/template").is_null()).collect();
+    assert_eq!(workloads.len(), WORKLOADS.len());
+    workloads
+}
