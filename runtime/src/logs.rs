@@ -3,9 +3,7 @@
 use std::io::{self, IsTerminal as _};
 
 use tracing_appender::non_blocking::{self, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::{
-    EnvFilter, fmt, layer::SubscriberExt as _, registry, util::SubscriberInitExt as _,
-};
+use tracing_subscriber::{fmt, layer::SubscriberExt as _, registry, util::SubscriberInitExt as _};
 
 use crate::settings::{Common, LogFormat};
 
@@ -20,8 +18,7 @@ pub(crate) fn init(settings: &Common) -> WorkerGuard {
         .finish(io::stdout());
     let color = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let lines = fmt::layer().with_writer(writer).with_ansi(color);
-    let filter = EnvFilter::new(&settings.rust_log);
-    let logs = registry().with(filter);
+    let logs = registry().with(settings.rust_log.clone());
     match settings.log_format {
         LogFormat::Text => logs.with(lines).init(),
         LogFormat::Json => logs.with(lines.json().flatten_event(true)).init(),

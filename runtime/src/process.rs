@@ -181,21 +181,32 @@ pub fn main<S: Args>(
     }
 }
 
+/// Runs the admin server beside the services, from before they start until they have stopped.
 async fn live(
     settings: &Common,
     interfaces: Interfaces,
     start: impl AsyncFnOnce(&mut Process) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let mut signals = Signals::listen()?;
+    let signals = Signals::listen()?;
     let services = Services::default();
-    // Never told to stop: it answers until the process is gone.
-    let (admin_life, _admin_stop) = Lifecycle::new();
     let listener = interfaces.listen("PROM_PORT", settings.prom_port).await?;
     let admin = listener.local_addr()?;
     let app = admin::router(services.clone());
-    tokio::spawn(async move { http::serve(listener, app, &admin_life).await });
+    // Never told to stop: it answers until the process is gone.
+    let (admin_life, _admin_stop) = Lifecycle::new();
+    let process = Process { interfaces, admin, services, running: Vec::new() };
+    tokio::select! {
+        failed = http::serve(listener, app, &admin_life) => Ok(failed?),
+        ended = start_to_stop(settings, process, signals, start) => ended,
+    }
+}
 
-    let mut process = Process { interfaces, admin, services, running: Vec::new() };
+async fn start_to_stop(
+    settings: &Common,
+    mut process: Process,
+    mut signals: Signals,
+    start: impl AsyncFnOnce(&mut Process) -> Result<(), Error>,
+) -> Result<(), Error> {
     tokio::select! {
         started = start(&mut process) => started?,
         signal = signals.next() => {

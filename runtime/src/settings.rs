@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 pub use duration::{InvalidDuration, go_duration};
 pub use host_port::{HostPort, InvalidHostPort};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 
 /// What every process can be told.
 #[derive(Debug, Clone, Args)]
@@ -35,7 +35,7 @@ pub struct Common {
 
     /// What is logged: a level, or directives such as info,emojivoto_web=debug
     #[arg(long, env, default_value = "info", value_parser = log_filter)]
-    pub rust_log: String,
+    pub rust_log: Targets,
 
     /// The OpenCensus agent of v11; accepted with a warning
     #[arg(long, env, hide = true)]
@@ -56,9 +56,6 @@ pub fn port(text: &str) -> Result<u16, &'static str> {
     text.parse().map_err(|_| "expected a port number from 0 to 65535")
 }
 
-/// Checks that the text is a filter; `EnvFilter` itself cannot be cloned, as settings must be.
-fn log_filter(text: &str) -> Result<String, String> {
-    EnvFilter::builder().parse(text).map(|_| text.to_owned()).map_err(|error| {
-        format!("expected a level or directives such as info,emojivoto_web=debug ({error})")
-    })
+fn log_filter(text: &str) -> Result<Targets, &'static str> {
+    text.parse().map_err(|_| "expected a level or directives such as info,emojivoto_web=debug")
 }

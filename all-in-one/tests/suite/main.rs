@@ -8,6 +8,7 @@ mod grpc;
 mod live;
 mod pages;
 mod process;
+mod readme;
 mod upstreams;
 
 use std::{sync::Arc, time::Duration};

@@ -1,0 +1,66 @@
+//! What the README says of settings, held against the settings themselves.
+
+use std::collections::BTreeMap;
+
+use clap::{Args, Command};
+
+const README: &str = include_str!("../../../README.md");
+
+/// Default values by setting.
+type Table = BTreeMap<String, String>;
+
+/// The rows of the settings table below the heading of a section, up to the next one.
+fn documented(section: &str) -> Table {
+    let (_, rows) = README.split_once(&format!("| **{section}**")).expect("a section of the table");
+    rows.lines()
+        .skip(1)
+        .map_while(|row| row.strip_prefix("| `"))
+        .map(|row| {
+            let (setting, rest) = row.split_once("` | ").expect("a setting");
+            let (default, _) = rest.split_once('|').expect("a default");
+            (setting.to_owned(), default.trim().trim_matches('`').to_owned())
+        })
+        .collect()
+}
+
+/// The same of the settings that a service has.
+fn actual<S: Args>() -> Table {
+    let command = S::augment_args(Command::new("settings"));
+    let arguments = command.get_arguments().filter(|argument| !argument.is_hide_set());
+    arguments
+        .map(|argument| {
+            let setting = argument.get_env().expect("every setting has a variable");
+            let defaults = argument.get_default_values().iter();
+            let default: String =
+                defaults.map(|value| value.to_string_lossy().into_owned()).collect();
+            let default = if argument.is_required_set() { "required".to_owned() } else { default };
+            (setting.to_string_lossy().into_owned(), default)
+        })
+        .collect()
+}
+
+#[test]
+fn its_settings_are_those_of_the_services() {
+    let grpc = documented("emoji-svc**, **voting-svc");
+    assert_eq!(grpc, actual::<emojivoto_emoji_svc::Settings>());
+
+    let mut voting = documented("voting-svc");
+    voting.extend(grpc);
+    assert_eq!(voting, actual::<emojivoto_voting_svc::Settings>());
+
+    assert_eq!(documented("web"), actual::<emojivoto_web::Settings>());
+    assert_eq!(documented("vote-bot"), actual::<emojivoto_vote_bot::Settings>());
+    assert_eq!(documented("every process"), actual::<emojivoto_runtime::settings::Common>());
+
+    let mut all_in_one = documented("all in one process");
+    for section in ["voting-svc", "web", "vote-bot"] {
+        let settings = documented(section).into_iter();
+        let shared =
+            settings.filter(|(name, _)| !name.ends_with("_PORT") && !name.ends_with("_HOST"));
+        all_in_one.extend(shared);
+    }
+    let mut actual = actual::<emojivoto::Settings>();
+    // A switch, whose default needs no value.
+    actual.entry("NO_BOT".to_owned()).and_modify(|default| *default = "false".to_owned());
+    assert_eq!(all_in_one, actual);
+}
