@@ -66,7 +66,7 @@ struct Inner {
 
 impl Client {
     pub(crate) fn new(web: WebHost, host: Option<HeaderValue>) -> Result<Self, Error> {
-        let http = HttpClient::builder(TokioExecutor::new()).build(tls::connector()?);
+        let http = HttpClient::builder(TokioExecutor::new()).build(tls::connector(web.is_https())?);
         Ok(Self(Arc::new(Inner { web, host, http })))
     }
 

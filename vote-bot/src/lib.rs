@@ -16,8 +16,9 @@ use tokio::{task::JoinSet, time::interval};
 
 /// Votes that may wait for web at the same time; beyond, the bot keeps to the pace of web.
 const MAX_IN_FLIGHT: usize = 64;
-/// How long the bot waits for web to come back: at first, and at most, between tries.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+/// How long the bot waits between tries while web is away: at first, and, doubled each time, at most.
+const FIRST_BACKOFF: Duration = Duration::from_millis(250);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 /// A bot that fell behind by more than this does not catch up.
 const MAX_LAG: Duration = Duration::from_secs(1);
 
@@ -45,22 +46,30 @@ pub async fn run(
                 }
                 votes.spawn(vote(client.clone(), chooser.fork()));
             }
-            Some(vote) = votes.join_next() => match (vote?, backoff) {
-                (Ok(()), None) => {}
-                (Ok(()), Some(_)) => {
-                    tracing::info!(target: "vote-bot", "web is back");
-                    backoff = None;
-                    pace.reset();
-                }
-                (Err(away), previous) => {
-                    if previous.is_none() {
-                        tracing::warn!(target: "vote-bot", error = &away as &dyn std::error::Error,
-                            "no vote; trying again until web is back");
+            Some(vote) = votes.join_next() => {
+                // Votes that were on their way when web went away tell nothing new.
+                let last = votes.is_empty();
+                match (vote?, backoff) {
+                    (Ok(()), Some(_)) if last => {
+                        tracing::info!(target: "vote-bot", "web is back");
+                        backoff = None;
+                        pace.reset();
                     }
-                    let (first, longest) = BACKOFF;
-                    let wait = previous.map_or(first, |wait| (wait * 2).min(longest));
-                    backoff = Some(wait);
-                    pace.reset_after(wait);
+                    (Err(away), None) => {
+                        tracing::warn!(
+                            target: "vote-bot",
+                            error = &away as &dyn std::error::Error,
+                            "no vote; trying again until web is back"
+                        );
+                        backoff = Some(FIRST_BACKOFF);
+                        pace.reset_after(FIRST_BACKOFF);
+                    }
+                    (Err(_), Some(wait)) if last => {
+                        let wait = (wait * 2).min(LONGEST_BACKOFF);
+                        backoff = Some(wait);
+                        pace.reset_after(wait);
+                    }
+                    _ => {}
                 }
             }
         }

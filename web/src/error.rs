@@ -51,19 +51,18 @@ impl From<CallError> for Error {
     }
 }
 
-fn upstream_message(CallError { service, status }: &CallError) -> String {
-    match upstream_status(status.code()) {
+fn upstream_message(CallError { service, code, .. }: &CallError) -> String {
+    match upstream_status(*code) {
         StatusCode::SERVICE_UNAVAILABLE => format!("{service} is not available at the moment"),
         StatusCode::GATEWAY_TIMEOUT => format!("{service} did not answer in time"),
         _ => format!("{service} answered with an error"),
     }
 }
 
-/// Deadlines that tonic itself enforces come as `Cancelled`.
 fn upstream_status(code: Code) -> StatusCode {
     match code {
         Code::Unavailable | Code::ResourceExhausted => StatusCode::SERVICE_UNAVAILABLE,
-        Code::DeadlineExceeded | Code::Cancelled => StatusCode::GATEWAY_TIMEOUT,
+        Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -81,7 +80,7 @@ impl Error {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BrokenOnPurpose(_) | Self::Page(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Upstream(CallError { status, .. }) => upstream_status(status.code()),
+            Self::Upstream(CallError { code, .. }) => upstream_status(*code),
         }
     }
 
@@ -105,7 +104,7 @@ impl Error {
             Self::MethodNotAllowed => "Not like this",
             Self::BrokenOnPurpose(_) => views::BROKEN_HEADING,
             Self::Page(_) => "Something broke",
-            Self::Upstream(CallError { status, .. }) => match upstream_status(status.code()) {
+            Self::Upstream(CallError { code, .. }) => match upstream_status(*code) {
                 StatusCode::SERVICE_UNAVAILABLE => "A service is away",
                 StatusCode::GATEWAY_TIMEOUT => "A service is too slow",
                 _ => "A service failed",

@@ -1,6 +1,6 @@
 //! The two gRPC services behind the front end.
 
-use std::{future::Future, time::Duration};
+use std::{error::Error as StdError, future::Future, time::Duration};
 
 use emojivoto_proto::{
     Shortcode,
@@ -13,7 +13,7 @@ use emojivoto_proto::{
 use emojivoto_runtime::settings::HostPort;
 use http::Uri;
 use tonic::{
-    Request, Response, Status,
+    Code, Request, Response, Status, TimeoutExpired,
     transport::{Channel, Endpoint},
 };
 
@@ -32,9 +32,31 @@ const NO_CONNECTION: Duration = Duration::from_millis(100);
 pub(crate) struct CallError {
     /// Who was called.
     pub(crate) service: &'static str,
+    /// Why, with `Unavailable` for every failure on the way there, and `DeadlineExceeded` for every
+    /// answer that did not come in time.
+    pub(crate) code: Code,
     /// What came back, from there or from the way there.
     #[source]
-    pub(crate) status: Status,
+    status: Status,
+}
+
+impl CallError {
+    fn new(service: &'static str, status: Status) -> Self {
+        let made_here = status.source();
+        let code = match made_here {
+            Some(source) if is_timeout(source) => Code::DeadlineExceeded,
+            // A broken connection comes with many codes, each of them guessed from how it broke.
+            Some(_) => Code::Unavailable,
+            // tonic's servers end a call at its deadline with this one.
+            None if status.code() == Code::Cancelled => Code::DeadlineExceeded,
+            None => status.code(),
+        };
+        Self { service, code, status }
+    }
+}
+
+fn is_timeout(error: &(dyn StdError + 'static)) -> bool {
+    error.is::<TimeoutExpired>() || error.source().is_some_and(is_timeout)
 }
 
 /// Clients of both services. They connect when first used, and again whenever a call finds the
@@ -101,10 +123,8 @@ impl Upstreams {
         // that wait for a connection: those end here.
         match tokio::time::timeout(self.timeout.saturating_add(NO_CONNECTION), call).await {
             Ok(Ok(response)) => Ok(response.into_inner()),
-            Ok(Err(status)) => Err(CallError { service, status }),
-            Err(_) => {
-                Err(CallError { service, status: Status::unavailable("no connection in time") })
-            }
+            Ok(Err(status)) => Err(CallError::new(service, status)),
+            Err(_) => Err(CallError::new(service, Status::unavailable("no connection in time"))),
         }
     }
 }

@@ -33,7 +33,7 @@ impl Ballot {
         let unknown = || Error::ChoiceUnknown(choice.to_owned());
         let emoji = upstreams.find(choice).await?.ok_or_else(unknown)?;
         let emoji: Shortcode = emoji.shortcode.parse().map_err(|_| unknown())?;
-        upstreams.vote(emoji).await.map_err(|error| match error.status.code() {
+        upstreams.vote(emoji).await.map_err(|error| match error.code {
             Code::Unknown if emoji == Shortcode::doughnut() => Error::BrokenOnPurpose(error),
             _ => error.into(),
         })?;

@@ -2,8 +2,9 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use emojivoto_testkit::{Service, emoji, eventually, http, voting, voting_at, web_with};
-use emojivoto_voting_svc::store::VoteStore as _;
+use emojivoto_proto::Shortcode;
+use emojivoto_testkit::{Service, emoji, eventually, http, voting, voting_at, voting_on, web_with};
+use emojivoto_voting_svc::store::{StoreError, Tally, VoteStore};
 use tokio::net::TcpListener;
 
 use crate::Suite;
@@ -105,4 +106,28 @@ async fn a_vote_whose_backend_is_away_is_not_sent_later() {
     })
     .await;
     assert_eq!(store.tally().await.expect("a tally").iter().sum::<u64>(), 1);
+}
+
+/// A store whose disk is full.
+struct Failing;
+
+impl VoteStore for Failing {
+    async fn add(&self, _: Shortcode) -> Result<(), StoreError> {
+        Err(StoreError("disk /dev/secret is full".into()))
+    }
+
+    async fn tally(&self) -> Result<Tally, StoreError> {
+        Ok([0; Shortcode::COUNT])
+    }
+}
+
+#[tokio::test]
+async fn a_vote_that_cannot_be_stored_is_a_503_that_tells_nothing_of_the_store() {
+    let (emoji, voting) = (emoji().await, voting_on(Failing).await);
+    let web = impatient_web(emoji.address(), voting.address()).await.ready().await;
+    let answer = http::get(&web.url("/api/vote?choice=:joy:")).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.error().as_str()),
+        (503, "voting-svc is not available at the moment")
+    );
 }

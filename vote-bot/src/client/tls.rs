@@ -10,9 +10,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Connects by http and https. Trusts the public certificate authorities, which are compiled in
 /// because an image need not hold any, and those of the machine (`SSL_CERT_FILE`, `SSL_CERT_DIR`).
-pub(super) fn connector() -> Result<HttpsConnector<HttpConnector>, rustls::Error> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+pub(super) fn connector(encrypted: bool) -> Result<HttpsConnector<HttpConnector>, rustls::Error> {
+    let mut roots = RootCertStore::empty();
+    if encrypted {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    }
     let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
