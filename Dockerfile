@@ -59,7 +59,7 @@ LABEL org.opencontainers.image.vendor="emojivoto" \
       org.opencontainers.image.version="${VERSION}"
 ENV PATH=/usr/local/bin
 USER 65532:65532
-# 8801: /live, /ready and /metrics.
+# The admin port: /live and /ready.
 EXPOSE 8801
 
 FROM service AS emoji-svc

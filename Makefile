@@ -3,6 +3,7 @@
 VERSION  := $(shell sed -n 's/^version = "\(.*\)".*/\1/p' Cargo.toml)
 SERVICES := emoji-svc voting-svc web vote-bot
 IMAGES   := $(SERVICES:%=emojivoto-%:$(VERSION))
+UNTAGGED := $(SERVICES:%=emojivoto-%:latest)
 CLUSTER  ?= emojivoto
 COMPOSE   = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
@@ -38,14 +39,14 @@ down:
 
 k3d: images
 	k3d cluster list $(CLUSTER) >/dev/null 2>&1 || k3d cluster create $(CLUSTER) --port 8081:80@loadbalancer
-	k3d image import --cluster $(CLUSTER) $(IMAGES)
+	k3d image import --cluster $(CLUSTER) $(IMAGES) $(UNTAGGED)
 	kubectl config use-context k3d-$(CLUSTER)
 	$(apply)
 	@echo 'http://localhost:8081 (if you had a cluster before: the port that it maps to 80@loadbalancer)'
 
 kind: images
 	kind get clusters 2>/dev/null | grep -qx $(CLUSTER) || kind create cluster --name $(CLUSTER)
-	kind load docker-image --name $(CLUSTER) $(IMAGES)
+	kind load docker-image --name $(CLUSTER) $(IMAGES) $(UNTAGGED)
 	kubectl config use-context kind-$(CLUSTER)
 	$(apply)
 	@echo 'kind brings no ingress controller. Run'

@@ -12,7 +12,7 @@ fn main() -> ExitCode {
         Interfaces::Loopback,
         async |settings: Settings, process| {
             let suite = Suite::start(process, settings).await?;
-            println!("{}", suite.banner());
+            process.say(&suite.banner());
             Ok(())
         },
     )

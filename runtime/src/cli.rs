@@ -32,8 +32,15 @@ pub(crate) fn parse<S: Args>(
     about: &'static str,
 ) -> Result<(S, Common), ExitCode> {
     let command = Cli::<S>::command().name(binary).about(about);
-    // The help shall say the same everywhere, and a value may be a secret one day.
-    let mut command = command.mut_args(|arg| arg.hide_env_values(true));
+    let mut command = command.mut_args(|arg| {
+        let takes_value = arg.get_action().takes_values();
+        // The help shall say the same everywhere, and a value may be a secret one day. `--ttl -1` is a
+        // wrong value, not an unknown flag.
+        let arg = arg.hide_env_values(true).allow_hyphen_values(takes_value);
+        // A variable that is set to nothing is not set, as OpenTelemetry has it for its own.
+        let empty = arg.get_env().and_then(env::var_os).is_some_and(|value| value.is_empty());
+        if empty { arg.env(None) } else { arg }
+    });
     let matches = command.try_get_matches_from_mut(arguments(binary));
     let matches = matches.unwrap_or_else(|error| error.exit());
     let parsed = if matches.subcommand().is_some() {

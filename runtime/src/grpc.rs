@@ -5,6 +5,7 @@ mod grpc_only;
 use std::{convert::Infallible, time::Duration};
 
 use axum::response::IntoResponse;
+use futures_util::StreamExt as _;
 use grpc_only::GrpcOnlyLayer;
 use tokio::net::TcpListener;
 use tonic::{
@@ -16,7 +17,7 @@ use tonic_health::{ServingStatus, pb::FILE_DESCRIPTOR_SET as HEALTH_DESCRIPTORS}
 use tonic_reflection::server::Builder as Reflection;
 use tower::Service;
 
-use crate::{Error, Lifecycle};
+use crate::{Error, Lifecycle, first_bytes::FirstBytes};
 
 /// RPCs that one connection may have in flight. Meshes and gRPC clients multiplex over few.
 const MAX_STREAMS: u32 = 1024;
@@ -43,7 +44,7 @@ where
     S::Response: IntoResponse,
     S::Future: Send + 'static,
 {
-    let (health, health_server) = tonic_health::server::health_reporter();
+    let (mut health, health_server) = tonic_health::server::health_reporter();
     health.set_serving::<S>().await;
     let reflection = || {
         Reflection::configure()
@@ -63,7 +64,9 @@ where
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?) // what older tools ask
         .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            TcpIncoming::from(listener)
+                .with_nodelay(Some(true))
+                .map(|stream| stream.map(FirstBytes::of)),
             lifecycle.shutdown(),
         );
     lifecycle.ready();
@@ -71,6 +74,11 @@ where
         lifecycle.draining().await;
         for name in ["", S::NAME] {
             health.set_service_status(name, ServingStatus::NotServing).await;
+        }
+        lifecycle.shutdown().await;
+        // Ends the streams of those who watch, for whom the drain would wait otherwise.
+        for name in ["", S::NAME] {
+            health.clear_service_status(name).await;
         }
         std::future::pending::<()>().await;
     };

@@ -10,11 +10,13 @@ use hyper_util::{
 };
 use tokio::net::TcpListener;
 
-use crate::Lifecycle;
+use crate::{Lifecycle, first_bytes::FirstBytes};
 
 /// How long a client may take to send the head of a request, or keep a connection without one.
 /// As long as nginx keeps them: shorter, and proxies send requests into closed connections.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
+/// An HTTP/2 client that vanished without a word is noticed after this long, and as long again.
+const KEEPALIVE: Duration = Duration::from_secs(30);
 /// The head of a request, target and headers, may be this long; beyond, the answer is 431.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Requests that one HTTP/2 connection may have in flight.
@@ -37,6 +39,8 @@ pub async fn serve(
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
+        .keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE)
         .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).expect("64 KiB fit"));
 
     let connections = GracefulShutdown::new();
@@ -50,7 +54,8 @@ pub async fn serve(
         // Answers are small and complete: waiting to fill a segment would only delay them.
         let _ = stream.set_nodelay(true);
         let service = TowerToHyperService::new(app.clone());
-        let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection =
+            server.serve_connection(TokioIo::new(FirstBytes::of(stream)), service).into_owned();
         let connection = connections.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

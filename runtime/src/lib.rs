@@ -5,7 +5,8 @@
 //! it has drained.
 
 mod admin;
-pub mod cli;
+mod cli;
+mod first_bytes;
 pub mod grpc;
 mod healthcheck;
 pub mod http;

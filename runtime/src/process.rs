@@ -4,7 +4,7 @@ mod signals;
 
 use std::{
     future::Future,
-    io,
+    io::{self, Write as _},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     process::ExitCode,
     time::Duration,
@@ -13,13 +13,17 @@ use std::{
 use clap::Args;
 use futures_util::future::select_all;
 use signals::Signals;
-use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
+use tokio::{
+    net::TcpListener,
+    task::{JoinError, JoinHandle},
+    time::timeout,
+};
 
 use crate::{
     Error, Lifecycle, Stop,
     admin::{self, Services},
     cli, http, logs,
-    settings::Common,
+    settings::{Common, LogFormat},
 };
 
 /// A port could not be listened on.
@@ -42,6 +46,7 @@ fn reason(error: &io::Error) -> String {
 /// A running process, to which its services are added while it starts.
 #[derive(Debug)]
 pub struct Process {
+    log_format: LogFormat,
     interfaces: Interfaces,
     admin: SocketAddr,
     services: Services,
@@ -95,6 +100,13 @@ impl Process {
         self.interfaces.listen(setting, port).await
     }
 
+    /// Says something to the person who started the process; not where a program reads its output.
+    pub fn say(&self, text: &str) {
+        if self.log_format == LogFormat::Text {
+            let _ = writeln!(io::stdout(), "{text}"); // nobody may be listening
+        }
+    }
+
     /// Where the admin server of the process listens.
     pub fn admin(&self) -> SocketAddr {
         self.admin
@@ -123,7 +135,7 @@ impl Process {
         while !self.running.is_empty() {
             let (ended, index, _) = select_all(self.running.iter_mut().map(|r| &mut r.task)).await;
             let Running { name, .. } = self.running.remove(index);
-            ended?.map_err(|error| format!("{name}: {error}"))?;
+            named(name, ended)?;
         }
         Ok(())
     }
@@ -133,13 +145,26 @@ impl Process {
             service.stop.drain();
         }
         tokio::time::sleep(delay).await;
+        let mut outcome = Ok(());
         while let Some(service) = self.running.last_mut() {
             service.stop.stop();
-            (&mut service.task).await??;
-            self.running.pop();
+            let ended = (&mut service.task).await;
+            let Running { name, .. } = self.running.pop().expect("it was the last");
+            outcome = outcome.and(named(name, ended));
         }
-        Ok(())
+        outcome
     }
+
+    /// Why a service has ended, if one has failed.
+    async fn failure(&mut self) -> Option<Error> {
+        let index = self.running.iter().position(|service| service.task.is_finished())?;
+        let Running { name, task, .. } = self.running.remove(index);
+        named(name, task.await).err()
+    }
+}
+
+fn named(name: &str, ended: Result<Result<(), Error>, JoinError>) -> Result<(), Error> {
+    ended.map_err(Error::from).flatten().map_err(|error| format!("{name}: {error}").into())
 }
 
 /// All that a binary's `main` does: reads the settings, starts logs and the admin server, lets
@@ -147,7 +172,7 @@ impl Process {
 /// `--help` and `--version`, `interfaces` says who may reach its ports.
 ///
 /// On SIGTERM or SIGINT: not ready, `SHUTDOWN_DELAY`, stop accepting, finish what is in flight for
-/// at most `SHUTDOWN_GRACE`, exit code 0. A second signal ends the process at once.
+/// at most `SHUTDOWN_GRACE`, exit code 0. A further SIGINT ends the process at once.
 /// A failure at start, or of a service, is exit code 1; a wrong setting is exit code 2.
 pub fn main<S: Args>(
     binary: &'static str,
@@ -160,14 +185,14 @@ pub fn main<S: Args>(
         Err(exit_code) => return exit_code,
     };
     let logs = logs::init(&common);
-    let outcome = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(Error::from)
-        .and_then(|runtime| {
-            runtime
-                .block_on(live(&common, interfaces, async |process| start(settings, process).await))
-        });
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = runtime.map_err(Error::from).and_then(|runtime| {
+        let start = async |process: &mut Process| start(settings, process).await;
+        let outcome = runtime.block_on(live(&common, interfaces, start));
+        // Nothing is waited for that did not end in time, such as a name that is being looked up.
+        runtime.shutdown_background();
+        outcome
+    });
     drop(logs); // what is logged is written before the process says its last word
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -194,7 +219,13 @@ async fn live(
     let app = admin::router(services.clone());
     // Never told to stop: it answers until the process is gone.
     let (admin_life, _admin_stop) = Lifecycle::new();
-    let process = Process { interfaces, admin, services, running: Vec::new() };
+    let process = Process {
+        log_format: settings.log_format,
+        interfaces,
+        admin,
+        services,
+        running: Vec::new(),
+    };
     tokio::select! {
         failed = http::serve(listener, app, &admin_life) => Ok(failed?),
         ended = start_to_stop(settings, process, signals, start) => ended,
@@ -208,7 +239,9 @@ async fn start_to_stop(
     start: impl AsyncFnOnce(&mut Process) -> Result<(), Error>,
 ) -> Result<(), Error> {
     tokio::select! {
-        started = start(&mut process) => started?,
+        started = start(&mut process) => if let Err(error) = started {
+            return Err(process.failure().await.unwrap_or(error));
+        },
         signal = signals.next() => {
             tracing::info!("{signal}: stopping before everything had started");
             return Ok(());
@@ -229,6 +262,7 @@ async fn start_to_stop(
             };
             result.inspect(|()| tracing::info!("drained"))
         }
-        signal = signals.next() => Err(format!("{signal} again: ended at once").into()),
+        // Of a person who is out of patience. SIGTERM may come twice from one who is not.
+        signal = signals.interrupt() => Err(format!("{signal} again: ended at once").into()),
     }
 }

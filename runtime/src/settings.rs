@@ -9,7 +9,7 @@ mod host_port;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-pub use duration::{InvalidDuration, go_duration};
+pub use duration::{InvalidDuration, go_duration, timeout};
 pub use host_port::{HostPort, InvalidHostPort};
 use tracing_subscriber::filter::Targets;
 

@@ -101,6 +101,13 @@ pub fn behaves(binary: &str, name: &str, required: &[(&str, &str)], settings: &[
     ] {
         refuses(binary, required, setting, value, expected);
     }
+    let flag =
+        required.iter().fold(Binary::new(binary), |binary, (name, value)| binary.env(name, value));
+    let output = flag.args(&["--shutdown-grace", "-1s"]).output();
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains("'-1s' for '--shutdown-grace <SHUTDOWN_GRACE>': expected"), "{stderr}");
+
     let output = Binary::new(binary).args(&["--nonsense"]).output();
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("--nonsense"));

@@ -4,12 +4,14 @@
 //! system picks. Nothing waits by sleeping: [`eventually`] asks again until a deadline.
 
 mod binary;
+mod holding;
 pub mod http;
 mod services;
 
 use std::{future::Future, time::Duration};
 
 pub use binary::{Binary, Run, behaves, healthcheck, refuses, requires};
+pub use holding::Holding;
 pub use services::{Service, emoji, voting, voting_at, voting_on, web, web_with};
 
 /// No step of a test takes this long unless something is broken.

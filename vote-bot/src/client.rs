@@ -17,8 +17,8 @@ use serde::Deserialize;
 
 use crate::settings::WebHost;
 
-/// How long web may take for a whole answer.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long web may take for a whole answer; a little longer than web waits for its backends.
+const TIMEOUT: Duration = Duration::from_secs(6);
 /// A ballot longer than this is none.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// What the value of a query parameter may not hold. Colons may stay, and do: logs are searched for

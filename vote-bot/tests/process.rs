@@ -1,8 +1,9 @@
 //! The binary, as a container starts it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use emojivoto_testkit::{Binary, behaves, emoji, healthcheck, refuses, requires, voting, web};
+use tokio::net::TcpListener;
 
 const VOTE_BOT: &str = env!("CARGO_BIN_EXE_emojivoto-vote-bot");
 
@@ -55,12 +56,33 @@ async fn it_prints_a_line_a_vote_repeats_itself_with_a_seed_and_ends_after_its_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_says_once_that_web_is_away_and_is_no_less_ready_for_it() {
-    let mut run =
-        Binary::new(VOTE_BOT).env("WEB_HOST", "127.0.0.1:1").env("PROM_PORT", "0").start();
+async fn it_says_once_that_web_is_away_backs_off_and_is_no_less_ready_for_it() {
+    let web = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let mut run = Binary::new(VOTE_BOT)
+        .env("WEB_HOST", web.local_addr().expect("an address").to_string())
+        .env("PROM_PORT", "0")
+        .env("REQUEST_RATE", "1000")
+        .start();
     let admin = run.address("PROM_PORT");
+    // Whoever connects is turned away. At this rate several are on their way at first.
+    let mut first = web.accept().await.expect("a try");
     run.line("trying again until web is back");
+    let mut tries = Vec::new();
+    while tries.len() < 4 {
+        drop(first);
+        first = web.accept().await.expect("a try");
+        let early =
+            tries.last().is_none_or(|last: &Instant| last.elapsed() < Duration::from_millis(200));
+        if early {
+            tries.clear();
+        }
+        tries.push(Instant::now());
+    }
+    // 250 ms, 500 ms, 1 s, or more if the first ones were already behind.
+    let waits: Vec<_> = tries.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(waits[2] > waits[1] && waits[1] > waits[0], "{waits:?}");
     assert_eq!(healthcheck(VOTE_BOT, admin), (Some(0), "ready\n".to_owned()));
+    drop((first, web));
     run.signal("TERM");
     let (code, lines, _) = run.end();
     assert_eq!(code, Some(0));

@@ -20,7 +20,7 @@ pub struct Settings {
 /// How the poll misbehaves on purpose.
 #[derive(Debug, Clone, Args)]
 pub struct PollSettings {
-    /// Share of the doughnut's votes that fail, from 0.0 (none) to 1.0 (all)
+    /// Share of the votes broken on purpose that fail, from 0.0 (none) to 1.0 (all)
     #[arg(long, env, default_value = "1.0", value_parser = failure_rate)]
     pub failure_rate: f64,
 

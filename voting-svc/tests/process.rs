@@ -44,6 +44,14 @@ fn it_has_a_help_a_version_and_no_patience_with_wrong_settings() {
 }
 
 #[tokio::test]
+async fn a_variable_that_is_set_to_nothing_is_not_set() {
+    let (_run, address) =
+        start(&[("FAILURE_RATE", ""), ("ARTIFICIAL_DELAY", ""), ("RUST_LOG", "")]);
+    client(address).vote(Shortcode::doughnut(), VoteRequest {}).await.expect_err("the default");
+    client(address).vote(joy(), VoteRequest {}).await.expect("a vote");
+}
+
+#[tokio::test]
 async fn the_doughnut_can_be_mended() {
     let (_run, address) = start(&[("FAILURE_RATE", "0")]);
     client(address).vote(Shortcode::doughnut(), VoteRequest {}).await.expect("a vote");

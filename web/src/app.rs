@@ -11,7 +11,7 @@ use axum::{
 };
 use emojivoto_runtime::Lifecycle;
 use futures_util::{Stream, StreamExt as _};
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, header, uri::PathAndQuery};
 use tower_http::{compression::CompressionLayer, set_header::SetResponseHeaderLayer};
 
 use crate::{
@@ -71,6 +71,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/leaderboard/live", get(pages::live))
         .route("/static/{file}", get(assets::serve))
         .route("/img/favicon.ico", get(assets::favicon))
+        .route("/favicon.ico", get(assets::favicon)) // where browsers look when a page does not say
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         // Outside of the routes, so that it sees the errors of all of them.
@@ -79,7 +80,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/list", get(api::list))
         .route("/leaderboard", get(api::leaderboard))
         // HEAD would run the handler of GET, and count a vote that nobody wanted.
-        .route("/vote", get(api::vote).post(api::post_vote).head(method_not_allowed))
+        .route("/vote", get(api::vote).post(api::post_vote).head(no_vote).fallback(no_vote))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed);
     let header = |name: HeaderName, value| {
@@ -106,6 +107,10 @@ async fn not_found() -> Error {
     Error::NotFound
 }
 
+async fn no_vote() -> ([(HeaderName, &'static str); 1], Error) {
+    ([(header::ALLOW, "GET, POST")], Error::MethodNotAllowed)
+}
+
 async fn method_not_allowed() -> Error {
     Error::MethodNotAllowed
 }
@@ -113,10 +118,12 @@ async fn method_not_allowed() -> Error {
 /// A line a request. Test suites of meshes look for the target between spaces.
 async fn log(request: Request, next: Next) -> Response {
     let (method, uri) = (request.method().clone(), request.uri().clone());
+    // The target alone, also where HTTP/2 sends it with scheme and host.
+    let target = uri.path_and_query().map_or(uri.path(), PathAndQuery::as_str);
     let start = Instant::now();
     let response = next.run(request).await;
     let status = response.status().as_u16();
     let elapsed = start.elapsed().as_secs_f64() * 1_000.0;
-    tracing::info!(target: "web", "{method} {uri} {status} {elapsed:.1}ms");
+    tracing::info!(target: "web", "{method} {target} {status} {elapsed:.1}ms");
     response
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use axum::{
-    extract::Path,
+    extract::{Path, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
 use http::header;
@@ -75,12 +75,13 @@ pub(crate) fn url(name: &str) -> &'static str {
 }
 
 /// `GET /static/{file}`
-pub(crate) async fn serve(Path(file): Path<String>) -> Result<Response, Error> {
+pub(crate) async fn serve(file: Result<Path<String>, PathRejection>) -> Result<Response, Error> {
+    let Path(file) = file.map_err(|_| Error::NotFound)?;
     let asset = BY_FILE.get(file.as_str()).ok_or(Error::NotFound)?;
     Ok(asset.response(FOR_EVER))
 }
 
-/// `GET /img/favicon.ico`
+/// `GET /img/favicon.ico`, `GET /favicon.ico`
 pub(crate) async fn favicon() -> Response {
     named("favicon.ico").response(A_DAY)
 }

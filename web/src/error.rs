@@ -23,9 +23,11 @@ pub(crate) enum Error {
     ChoiceMissing,
     #[error("choice is too long: expected a shortcode of at most {max} bytes, got {length}")]
     ChoiceTooLong { length: usize, max: usize },
-    #[error("choice is not on the ballot: expected a shortcode such as :joy:, got {}", .0.escape_debug())]
+    #[error("choice is not on the ballot: expected a shortcode such as :joy:, got {}", printable(.0))]
     ChoiceUnknown(String),
-    #[error("the request cannot be read: expected choice once, as text")]
+    #[error(
+        "the request cannot be read: expected choice once, as text, in a well-formed query, form or JSON"
+    )]
     Unreadable,
     #[error("the body is too long: expected at most {max} bytes")]
     BodyTooLong { max: usize },
@@ -43,6 +45,13 @@ pub(crate) enum Error {
     Upstream(#[source] CallError),
     #[error("the page could not be made")]
     Page(#[from] askama::Error),
+}
+
+/// What a client sent, as it may be shown: control characters could do things to a terminal.
+fn printable(text: &str) -> String {
+    let escape =
+        |c: char| if c.is_control() { c.escape_unicode().to_string() } else { c.to_string() };
+    text.chars().map(escape).collect()
 }
 
 impl From<CallError> for Error {

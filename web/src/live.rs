@@ -62,10 +62,7 @@ pub(crate) async fn poll(app: &App) {
                 }
                 changed
             });
-            tokio::select! {
-                () = tokio::time::sleep(INTERVAL) => {}
-                () = news.closed() => {}
-            }
+            tokio::time::sleep(INTERVAL).await;
         }
         // By the time somebody watches again, it is no longer true.
         news.send_replace(None);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use emojivoto_runtime::settings::{HostPort, go_duration, port};
+use emojivoto_runtime::settings::{HostPort, port, timeout};
 
 /// The settings of web.
 #[derive(Debug, Clone, Args)]
@@ -37,7 +37,7 @@ pub struct Backends {
 #[derive(Debug, Clone, Args)]
 pub struct FrontEnd {
     /// How long a backend may take to answer a call
-    #[arg(long, env, default_value = "5s", value_parser = go_duration)]
+    #[arg(long, env, default_value = "5s", value_parser = timeout)]
     pub grpc_timeout: Duration,
 
     /// A line of text above every page

@@ -22,7 +22,7 @@ use crate::settings::Backends;
 /// How long a backend may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// A backend that is gone without a word is noticed after this long, twice, while it owes answers.
-const KEEPALIVE: Duration = Duration::from_secs(1);
+const KEEPALIVE: Duration = Duration::from_secs(2);
 /// A call that has not been sent by then, this long past its deadline, waits for a connection.
 const NO_CONNECTION: Duration = Duration::from_millis(100);
 

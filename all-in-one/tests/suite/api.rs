@@ -86,12 +86,13 @@ async fn a_choice_that_is_none_is_refused_with_what_was_expected() {
         ("?choice=", "choice is missing"),
         ("?other=:joy:", "choice is missing"),
         ("?choice=:nope:", ":nope:"),
-        ("?choice=joy", "joy"),
+        ("?choice=joy", "got joy"),
+        ("?choice=it's", "got it's"),
         ("?choice=:JOY:", ":JOY:"),
         ("?choice=%zz", "%zz"),
         ("?choice=%ff%fe", "not on the ballot"),
         ("?choice=:joy:%0d%0aSet-Cookie:x", "not on the ballot"),
-        ("?choice=%00%1b[31m", "\\0\\u{1b}[31m"),
+        ("?choice=%00%1b[31m", "\\u{0}\\u{1b}[31m"),
         ("?choice=:joy:&choice=:ghost:", "once"),
         (&format!("?choice={long}"), "at most 64 bytes, got 10002"),
     ] {
@@ -141,7 +142,9 @@ async fn unknown_addresses_are_404_and_wrong_methods_405() {
         assert_eq!(answer.error(), "there is nothing at this address", "{path}");
     }
     for (method, path, allow) in [
-        ("DELETE", "/api/vote", "GET,HEAD,POST"),
+        ("DELETE", "/api/vote", "GET, POST"),
+        // A look at the headers of a vote is no vote.
+        ("HEAD", "/api/vote?choice=:joy:", "GET, POST"),
         ("POST", "/api/list", "GET,HEAD"),
         ("PUT", "/api/leaderboard", "GET,HEAD"),
     ] {
@@ -149,10 +152,9 @@ async fn unknown_addresses_are_404_and_wrong_methods_405() {
         let answer = http::send(request, "").await.expect("an answer");
         assert_eq!(answer.status, 405, "{method} {path}");
         assert_eq!(answer.header("allow"), allow, "{method} {path}");
-        assert!(answer.error().contains("method"), "{method} {path}");
+        if method != "HEAD" {
+            assert!(answer.error().contains("method"), "{method} {path}");
+        }
     }
-    // A look at the headers of a vote is no vote.
-    let request = ::http::Request::head(suite.web.url("/api/vote?choice=:joy:"));
-    assert_eq!(http::send(request, "").await.expect("an answer").status, 405);
     assert_eq!(suite.votes().await, 0);
 }

@@ -46,7 +46,7 @@ async fn web_answers_nonsense_with_a_status_and_stays_up() {
         (head("/api/vote?choice=%zz%", ""), "HTTP/1.1 400 "),
         (head("/api/vote?choice=%c3%28", ""), "HTTP/1.1 400 "),
         (head("/%zz/%ff", ""), "HTTP/1.1 404 "),
-        (head("/static/%ff%00", ""), "HTTP/1.1 "),
+        (head("/static/%ff%00", ""), "HTTP/1.1 404 "),
         (
             "POST /api/vote HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99999999\r\n\r\n"
                 .to_owned(),

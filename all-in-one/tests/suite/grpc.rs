@@ -96,6 +96,9 @@ async fn health_is_served_until_the_service_drains() {
     assert_eq!(watch.message().await.expect("a status").map(|s| s.status), Some(1));
     voting.stop().drain();
     assert_eq!(watch.message().await.expect("a status").map(|s| s.status), Some(2), "NOT_SERVING");
+    // Whoever watches does not hold up the end.
+    voting.drained().await;
+    assert!(!matches!(watch.message().await, Ok(Some(_))), "the watch has ended");
 }
 
 /// What `grpcurl … list` and `grpcurl … describe` ask.

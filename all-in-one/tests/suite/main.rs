@@ -3,6 +3,7 @@
 mod api;
 mod bad_input;
 mod bot;
+mod calls;
 mod drain;
 mod grpc;
 mod live;

@@ -140,8 +140,10 @@ async fn assets_are_embedded_and_kept_for_ever() {
         assert_eq!(answer.header("cache-control"), "public, max-age=31536000, immutable");
         assert_headers(&answer);
     }
-    let icon = suite.get("/img/favicon.ico").await;
-    assert_eq!((icon.status.as_u16(), icon.header("content-type")), (200, "image/x-icon"));
+    for path in ["/img/favicon.ico", "/favicon.ico"] {
+        let icon = suite.get(path).await;
+        assert_eq!((icon.status.as_u16(), icon.header("content-type")), (200, "image/x-icon"));
+    }
 }
 
 #[tokio::test]

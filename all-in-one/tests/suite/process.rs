@@ -1,6 +1,6 @@
 //! The binary of the whole suite, as a person starts it.
 
-use emojivoto_testkit::{Binary, http, refuses};
+use emojivoto_testkit::{Binary, behaves, http, refuses};
 
 const EMOJIVOTO: &str = env!("CARGO_BIN_EXE_emojivoto");
 
@@ -47,6 +47,19 @@ async fn the_bot_can_be_left_out() {
     assert!(!lines.iter().any(|line| line.contains("vote-bot: ✔")), "{lines:#?}");
 }
 
+#[tokio::test]
+async fn in_json_every_line_is_an_object() {
+    let mut suite = on_free_ports().env("LOG_FORMAT", "json").env("REQUEST_RATE", "50").start();
+    suite.line("/api/vote?choice=");
+    suite.signal("TERM");
+    let (code, lines, _) = suite.end();
+    assert_eq!(code, Some(0));
+    for line in lines {
+        let object: serde_json::Value = serde_json::from_str(&line).expect(&line);
+        assert!(object["level"].is_string() && object["message"].is_string(), "{line}");
+    }
+}
+
 #[test]
 fn a_port_that_is_taken_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -64,6 +77,8 @@ fn a_port_that_is_taken_is_named() {
 
 #[test]
 fn wrong_settings_are_refused() {
+    let settings = ["WEB_PORT", "EMOJI_PORT", "VOTING_PORT", "FAILURE_RATE", "REQUEST_RATE", "TTL"];
+    behaves(EMOJIVOTO, "emojivoto", &[], &settings);
     for (setting, value, expected) in [
         ("WEB_PORT", "web", "expected a port number from 0 to 65535"),
         ("EMOJI_PORT", "65536", "expected a port number from 0 to 65535"),
@@ -71,7 +86,9 @@ fn wrong_settings_are_refused() {
         ("NO_BOT", "maybe", "expected true or false"),
         ("FAILURE_RATE", "2", "expected a number from 0.0 to 1.0"),
         ("ARTIFICIAL_DELAY", "5", "expected a duration such as 150ms, 1.5s or 1m30s"),
-        ("GRPC_TIMEOUT", "soon", "expected a duration such as 150ms, 1.5s or 1m30s"),
+        ("GRPC_TIMEOUT", "soon", "expected a duration from 1ms to 1h, such as 150ms"),
+        ("GRPC_TIMEOUT", "0s", "expected a duration from 1ms to 1h"),
+        ("GRPC_TIMEOUT", "100000000h", "expected a duration from 1ms to 1h"),
         ("REQUEST_RATE", "0", "expected votes per second"),
         ("TTL", "1m", "expected a whole number of seconds"),
         ("SEED", "x", "expected a whole number"),

@@ -63,7 +63,9 @@ fn is_locked_down(suite: &Suite, service: &str) {
     assert_eq!(host["CapDrop"], serde_json::json!(["ALL"]), "{service}");
     assert_eq!(host["SecurityOpt"], serde_json::json!(["no-new-privileges:true"]), "{service}");
     assert_eq!(host["RestartPolicy"]["Name"], "unless-stopped", "{service}");
-    for user in suite.users_of_processes(service) {
+    let users = suite.users_of_processes(service);
+    assert!(!users.is_empty(), "{service} has processes");
+    for user in users {
         assert_eq!(user, "65532", "{service}");
     }
 }

@@ -20,6 +20,12 @@ impl Signals {
         })
     }
 
+    /// Resolves to the name of the next SIGINT.
+    pub(super) async fn interrupt(&mut self) -> &'static str {
+        self.interrupt.recv().await;
+        "SIGINT"
+    }
+
     /// Resolves to the name of the next signal.
     pub(super) async fn next(&mut self) -> &'static str {
         tokio::select! {
@@ -33,6 +39,11 @@ impl Signals {
 impl Signals {
     pub(super) fn listen() -> io::Result<Self> {
         Ok(Self {})
+    }
+
+    /// Resolves to the name of the next Ctrl-C.
+    pub(super) async fn interrupt(&mut self) -> &'static str {
+        self.next().await
     }
 
     /// Resolves to the name of the next signal.

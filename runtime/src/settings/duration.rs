@@ -29,6 +29,14 @@ pub fn go_duration(text: &str) -> Result<Duration, InvalidDuration> {
     Ok(total)
 }
 
+/// Parses how long something is waited for: a duration from 1 ms to 1 h, since nothing is done in less
+/// and nobody waits for longer.
+pub fn timeout(text: &str) -> Result<Duration, &'static str> {
+    let range = Duration::from_millis(1)..=Duration::from_hours(1);
+    let timeout = go_duration(text).ok().filter(|duration| range.contains(duration));
+    timeout.ok_or("expected a duration from 1ms to 1h, such as 150ms, 1.5s or 1m30s")
+}
+
 fn split_where(text: &str, end: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(end).unwrap_or(text.len()))
 }
