@@ -1,9 +1,20 @@
 //! The binary, as a container starts it.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use emojivoto_testkit::{Binary, behaves, emoji, healthcheck, refuses, requires, voting, web};
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{ServerConfig, crypto::ring, pki_types::PrivatePkcs8KeyDer},
+};
 
 const VOTE_BOT: &str = env!("CARGO_BIN_EXE_emojivoto-vote-bot");
 
@@ -87,4 +98,49 @@ async fn it_says_once_that_web_is_away_backs_off_and_is_no_less_ready_for_it() {
     let (code, lines, _) = run.end();
     assert_eq!(code, Some(0));
     assert_eq!(lines.iter().filter(|line| line.contains("no vote")).count(), 1, "{lines:#?}");
+}
+
+/// A web behind TLS that answers one request on each connection with a ballot, and its certificate.
+async fn encrypted_web() -> (SocketAddr, String) {
+    let certified =
+        rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let key = PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der()).into();
+    let tls = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certified.cert.der().clone()], key)
+        .expect("a configuration");
+    let acceptor = TlsAcceptor::from(Arc::new(tls));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let length = stream.read(&mut [0; 4096]).await.expect("a request");
+            assert!(length > 0);
+            let answer = "HTTP/1.1 200 OK\r\ncontent-length: 23\r\nconnection: close\r\n\r\n[{\"shortcode\":\":joy:\"}]";
+            stream.write_all(answer.as_bytes()).await.expect("an answer");
+            let _ = stream.shutdown().await;
+        }
+    });
+    (address, certified.cert.pem())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_votes_over_https_where_it_trusts_the_certificate() {
+    let (web, certificate) = encrypted_web().await;
+    let file = std::env::temp_dir().join(format!("emojivoto-vote-bot-{}.pem", std::process::id()));
+    std::fs::write(&file, certificate).expect("a file");
+    let bot = || {
+        let url = format!("https://localhost:{}", web.port());
+        Binary::new(VOTE_BOT).env("WEB_HOST", url).env("PROM_PORT", "0").env("SEED", "3")
+    };
+    let mut trusting = bot().env("SSL_CERT_FILE", file.to_string_lossy()).start();
+    trusting.line("✔ :");
+    let mut wary = bot().start();
+    let line = wary.line("no vote");
+    assert!(line.contains("certificate"), "{line}");
+    std::fs::remove_file(file).expect("the file");
 }

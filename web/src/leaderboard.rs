@@ -9,7 +9,7 @@ use emojivoto_proto::{
 
 use crate::{
     upstream::{CallError, Upstreams},
-    views::{Emoji, LeaderboardBoard, Row},
+    views::{Board, Emoji, Row},
 };
 
 /// The answers that a leaderboard is made of. What is made of it borrows from it.
@@ -27,7 +27,7 @@ impl Leaderboard {
     }
 
     fn ballot(&self) -> impl Iterator<Item = Emoji<'_>> {
-        self.ballot.list.iter().map(|e| Emoji { shortcode: &e.shortcode, unicode: &e.unicode })
+        self.ballot.list.iter().map(Into::into)
     }
 
     /// The emoji that have votes and how many, most votes first. An emoji that the ballot does not
@@ -45,11 +45,11 @@ impl Leaderboard {
     }
 
     /// The same for people, with those that still have no votes.
-    pub(crate) fn board(&self) -> LeaderboardBoard<'_> {
+    pub(crate) fn board(&self) -> Board<'_> {
         let standings = self.standings();
         let most = standings.first().map_or(1, |(_, votes)| (*votes).max(1));
         let voted: HashSet<_> = standings.iter().map(|(emoji, _)| emoji.shortcode).collect();
-        LeaderboardBoard {
+        Board {
             total: standings.iter().map(|(_, votes)| votes).sum(),
             waiting: self.ballot().filter(|emoji| !voted.contains(emoji.shortcode)).collect(),
             rows: standings

@@ -4,6 +4,7 @@
 //! every value, so shortcodes, error texts and the message of the day need no care here.
 
 use askama::Template;
+use emojivoto_proto::emoji as proto;
 
 /// Heading for the vote that this demo breaks on purpose.
 pub(crate) const BROKEN_HEADING: &str = "That vote failed, just as planned";
@@ -23,6 +24,12 @@ pub(crate) struct Emoji<'a> {
     pub(crate) shortcode: &'a str,
     /// The character or characters themselves.
     pub(crate) unicode: &'a str,
+}
+
+impl<'a> From<&'a proto::Emoji> for Emoji<'a> {
+    fn from(emoji: &'a proto::Emoji) -> Self {
+        Self { shortcode: &emoji.shortcode, unicode: &emoji.unicode }
+    }
 }
 
 impl Emoji<'_> {
@@ -59,13 +66,13 @@ pub(crate) struct Leaderboard<'a> {
     /// Message of the day, shown above every page.
     pub(crate) motd: Option<&'a str>,
     /// The count at the time of the request.
-    pub(crate) board: LeaderboardBoard<'a>,
+    pub(crate) board: Board<'a>,
 }
 
 /// The board alone: part of [`Leaderboard`], and the data of each `board` event of the live one.
 #[derive(Debug, Template)]
 #[template(path = "board.html")]
-pub(crate) struct LeaderboardBoard<'a> {
+pub(crate) struct Board<'a> {
     /// Emoji with votes, most votes first.
     pub(crate) rows: Vec<Row<'a>>,
     /// All votes together.

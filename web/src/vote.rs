@@ -1,21 +1,48 @@
 //! A vote, from what a client sent to what was picked.
 
+use std::time::Duration;
+
+use axum::{
+    Form, Json, RequestExt as _,
+    body::HttpBody as _,
+    extract::{Query, Request},
+    response::{IntoResponse as _, Response},
+};
 use emojivoto_proto::Shortcode;
+use http::{StatusCode, header};
 use serde::Deserialize;
+use tokio::time::timeout;
 use tonic::Code;
 
-use crate::{error::Error, upstream::Upstreams};
+use crate::{app::MAX_BODY_BYTES, error::Error, upstream::Upstreams};
 
 /// Longer than any shortcode; what is longer is not worth a call.
 const MAX_CHOICE_BYTES: usize = 64;
 
+/// How long a client may take to send a few bytes.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The parameter that names an emoji, wherever it stands.
 #[derive(Debug, Default, Deserialize)]
-pub(crate) struct Ballot {
+pub(crate) struct Vote {
     pub(crate) choice: Option<String>,
 }
 
-impl Ballot {
+impl Vote {
+    /// The vote that a request holds: its choice is in the query, or in the body as a form or JSON.
+    pub(crate) async fn from_request(mut request: Request) -> Result<Self, Error> {
+        let Query(vote): Query<Self> =
+            request.extract_parts().await.map_err(|_| Error::Unreadable)?;
+        if vote.choice.is_some() || !request.headers().contains_key(header::CONTENT_TYPE) {
+            return Ok(vote);
+        }
+        // What says that it is too long need not be waited for.
+        if request.body().size_hint().lower() > MAX_BODY_BYTES as u64 {
+            return Err(Error::BodyTooLong { max: MAX_BODY_BYTES });
+        }
+        timeout(BODY_TIMEOUT, body(request)).await.map_err(|_| Error::BodyTooSlow)?
+    }
+
     /// The choice, if it is one at all. Whether there is such an emoji, emoji-svc decides.
     pub(crate) fn choice(&self) -> Result<&str, Error> {
         match self.choice.as_deref() {
@@ -38,5 +65,25 @@ impl Ballot {
             _ => error.into(),
         })?;
         Ok(emoji)
+    }
+}
+
+async fn body(request: Request) -> Result<Vote, Error> {
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    if content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/json")) {
+        let body: Result<Json<Vote>, _> = request.extract().await;
+        body.map(|Json(vote)| vote).map_err(|error| unreadable(&error.into_response()))
+    } else {
+        let body: Result<Form<Vote>, _> = request.extract().await;
+        body.map(|Form(vote)| vote).map_err(|error| unreadable(&error.into_response()))
+    }
+}
+
+/// What the extractors of axum refuse, in our words.
+fn unreadable(rejection: &Response) -> Error {
+    match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Error::BodyTooLong { max: MAX_BODY_BYTES },
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Error::UnknownBody,
+        _ => Error::Unreadable,
     }
 }

@@ -9,13 +9,12 @@ use axum::{
 };
 use emojivoto_proto::Shortcode;
 
-use super::api;
 use crate::{
     app::App,
     error::Error,
     leaderboard::Leaderboard,
     views::{self, Emoji},
-    vote::Ballot,
+    vote::Vote,
 };
 
 type Page = Result<Html<String>, Error>;
@@ -27,27 +26,23 @@ fn page(template: &impl Template) -> Page {
 /// `GET /`: the ballot.
 pub(crate) async fn ballot(State(app): State<Arc<App>>) -> Page {
     let ballot = app.upstreams.list().await?;
-    let emoji: Vec<_> = ballot
-        .list
-        .iter()
-        .map(|e| Emoji { shortcode: &e.shortcode, unicode: &e.unicode })
-        .collect();
+    let emoji: Vec<_> = ballot.list.iter().map(Into::into).collect();
     page(&views::Ballot { motd: app.motd(), emoji: &emoji })
 }
 
 /// `POST /vote`: the ballot's form.
 pub(crate) async fn vote(State(app): State<Arc<App>>, request: Request) -> Result<Redirect, Error> {
-    let emoji = api::ballot(request).await?.cast(&app.upstreams).await?;
+    let emoji = Vote::from_request(request).await?.cast(&app.upstreams).await?;
     Ok(Redirect::to(&format!("/picked?choice={emoji}")))
 }
 
 /// `GET /picked?choice=:joy:`: says what was picked.
 pub(crate) async fn picked(
     State(app): State<Arc<App>>,
-    query: Result<Query<Ballot>, QueryRejection>,
+    query: Result<Query<Vote>, QueryRejection>,
 ) -> Page {
-    let Query(ballot) = query.map_err(|_| Error::Unreadable)?;
-    let choice = ballot.choice()?;
+    let Query(vote) = query.map_err(|_| Error::Unreadable)?;
+    let choice = vote.choice()?;
     let emoji: Shortcode = choice.parse().map_err(|_| Error::ChoiceUnknown(choice.to_owned()))?;
     let emoji = Emoji { shortcode: emoji.as_str(), unicode: emoji.unicode() };
     page(&views::Picked { motd: app.motd(), emoji })
