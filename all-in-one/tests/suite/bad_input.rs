@@ -1,6 +1,13 @@
 //! What no well-meaning client sends. The process stays up, and no other client notices.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
 use emojivoto_testkit::{
     http::{self, raw},
@@ -8,6 +15,8 @@ use emojivoto_testkit::{
 };
 
 use emojivoto_voting_svc::store::VoteStore as _;
+
+use tokio::task::JoinHandle;
 
 use crate::Suite;
 
@@ -17,6 +26,36 @@ fn assert_tells_nothing_internal(text: &str) {
         ["127.0.0.1", "panicked", "src/", ".rs:", "tonic::", "hyper::", "os error", "Error {"]
     {
         assert!(!text.contains(internal), "{internal:?} in {text}");
+    }
+}
+
+/// A client that means well, at the same time.
+struct Others {
+    done: Arc<AtomicBool>,
+    statuses: JoinHandle<Vec<u16>>,
+}
+
+impl Others {
+    fn start(url: String) -> Self {
+        let done = Arc::new(AtomicBool::new(false));
+        let is_done = Arc::clone(&done);
+        let statuses = tokio::spawn(async move {
+            let mut statuses = Vec::new();
+            while !is_done.load(SeqCst) {
+                statuses.push(http::get(&url).await.status.as_u16());
+            }
+            statuses
+        });
+        Self { done, statuses }
+    }
+
+    async fn noticed_nothing(self) {
+        self.done.store(true, SeqCst);
+        let statuses = self.statuses.await.expect("no panic");
+        assert!(
+            !statuses.is_empty() && statuses.iter().all(|status| *status == 200),
+            "{statuses:?}"
+        );
     }
 }
 
@@ -31,6 +70,7 @@ async fn status_of(address: SocketAddr, request: &[u8]) -> String {
 async fn web_answers_nonsense_with_a_status_and_stays_up() {
     let suite = Suite::start().await;
     let address = suite.web.address();
+    let others = Others::start(suite.web.url("/api/list"));
     let head =
         |target: &str, headers: &str| format!("GET {target} HTTP/1.1\r\nhost: x\r\n{headers}\r\n");
     let many = "h: v\r\n".repeat(500);
@@ -71,6 +111,7 @@ async fn web_answers_nonsense_with_a_status_and_stays_up() {
     assert_eq!(answer.status, 404);
     assert_tells_nothing_internal(&answer.body);
 
+    others.noticed_nothing().await;
     assert_eq!(suite.votes().await, 0);
     assert_eq!(suite.get("/api/vote?choice=:joy:").await.status, 200);
 }
@@ -131,6 +172,10 @@ async fn grpc_services_answer_nonsense_with_a_status_and_stay_up() {
         assert!(statuses.contains(&status.as_str()), "{shown}");
         assert_tells_nothing_internal(&format!("{answer:?}"));
     }
+    let huge = format!("application/grpc+{}", "x".repeat(100_000));
+    let answer = http::post_h2(&voting.url(vote), &huge, EMPTY_MESSAGE).await;
+    assert_eq!(answer.status, 431);
+
     assert_eq!(store.tally().await.expect("a tally").iter().sum::<u64>(), 0);
     let answer = http::post_h2(&voting.url(vote), "application/grpc", EMPTY_MESSAGE).await;
     assert_eq!(answer.header("grpc-status"), "0");
