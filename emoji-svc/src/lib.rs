@@ -3,7 +3,10 @@
 mod service;
 mod settings;
 
-use emojivoto_proto::emoji::{self, emoji_service_server::EmojiServiceServer};
+use emojivoto_proto::{
+    MAX_REQUEST_BYTES,
+    emoji::{self, emoji_service_server::EmojiServiceServer},
+};
 use emojivoto_runtime::{Error, Lifecycle, grpc};
 use service::Ballot;
 pub use settings::Settings;
@@ -11,6 +14,7 @@ use tokio::net::TcpListener;
 
 /// Serves the ballot on `listener` until told to stop.
 pub async fn serve(listener: TcpListener, lifecycle: Lifecycle) -> Result<(), Error> {
-    let service = EmojiServiceServer::new(Ballot::new()).max_decoding_message_size(64 * 1024);
+    let service =
+        EmojiServiceServer::new(Ballot::new()).max_decoding_message_size(MAX_REQUEST_BYTES);
     grpc::serve(listener, service, emoji::DESCRIPTORS, lifecycle).await
 }

@@ -12,6 +12,10 @@ pub mod voting;
 pub use ballot::{Shortcode, UnknownShortcode};
 pub use shared::Shared;
 
+/// Requests of both services are a shortcode or nothing; unknown fields are allowed, megabytes of
+/// them not.
+pub const MAX_REQUEST_BYTES: usize = 64 * 1024;
+
 #[cfg(test)]
 mod tests {
     use prost::Message as _;

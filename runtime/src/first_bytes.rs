@@ -5,7 +5,6 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use tokio::{
@@ -15,8 +14,8 @@ use tokio::{
 };
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
-/// How long a client may take to say what it speaks.
-const PATIENCE: Duration = Duration::from_secs(75);
+use crate::limits::SILENCE;
+
 /// What HTTP/2 connections begin with is this long, and no HTTP/1 request is much shorter.
 const ENOUGH: usize = 24;
 
@@ -31,7 +30,7 @@ pub(crate) struct FirstBytes {
 
 impl FirstBytes {
     pub(crate) fn of(stream: TcpStream) -> Self {
-        Self { stream, missing: Some((ENOUGH, Box::pin(sleep(PATIENCE)))) }
+        Self { stream, missing: Some((ENOUGH, Box::pin(sleep(SILENCE)))) }
     }
 }
 
@@ -120,7 +119,7 @@ mod tests {
             let start = Instant::now();
             let error = server.read_to_end(&mut Vec::new()).await.expect_err("a time-out");
             assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-            assert!(start.elapsed() >= PATIENCE);
+            assert!(start.elapsed() >= SILENCE);
         }
     }
 
@@ -129,7 +128,7 @@ mod tests {
         let (mut client, mut server) = connection().await;
         client.write_all(&[b'x'; ENOUGH]).await.expect("enough bytes");
         server.read_exact(&mut [0; ENOUGH]).await.expect("enough bytes");
-        let silence = timeout(PATIENCE * 10, server.read(&mut [0; 1])).await;
+        let silence = timeout(SILENCE * 10, server.read(&mut [0; 1])).await;
         assert!(silence.is_err(), "still open: {silence:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 mod grpc_only;
 
-use std::{convert::Infallible, time::Duration};
+use std::convert::Infallible;
 
 use axum::response::IntoResponse;
 use futures_util::StreamExt as _;
@@ -17,14 +17,11 @@ use tonic_health::{ServingStatus, pb::FILE_DESCRIPTOR_SET as HEALTH_DESCRIPTORS}
 use tonic_reflection::server::Builder as Reflection;
 use tower::Service;
 
-use crate::{Error, Lifecycle, first_bytes::FirstBytes};
-
-/// RPCs that one connection may have in flight. Meshes and gRPC clients multiplex over few.
-const MAX_STREAMS: u32 = 1024;
-/// Metadata of a request may be this long; beyond, the answer is 431.
-const MAX_HEADER_BYTES: u32 = 64 * 1024;
-/// A client that vanished without a word is noticed after this long, and as long again.
-const KEEPALIVE: Duration = Duration::from_secs(30);
+use crate::{
+    Error, Lifecycle,
+    first_bytes::FirstBytes,
+    limits::{KEEPALIVE, MAX_HEAD_BYTES, MAX_STREAMS},
+};
 
 /// Serves `service` on `listener` until told to stop; returns when every RPC in flight has been
 /// answered. `descriptors` is the encoded descriptor set that reflection lists.
@@ -55,7 +52,7 @@ where
         // HTTP/1 is let in only to be told, in words it understands, what this port speaks.
         .accept_http1(true)
         .max_concurrent_streams(MAX_STREAMS)
-        .http2_max_header_list_size(MAX_HEADER_BYTES)
+        .http2_max_header_list_size(MAX_HEAD_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
         .layer(GrpcOnlyLayer)

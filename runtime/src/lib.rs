@@ -11,6 +11,7 @@ pub mod grpc;
 mod healthcheck;
 pub mod http;
 mod lifecycle;
+mod limits;
 mod logs;
 pub mod process;
 pub mod settings;

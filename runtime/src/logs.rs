@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal as _};
 
-use tracing_appender::non_blocking::{self, NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::{fmt, layer::SubscriberExt as _, registry, util::SubscriberInitExt as _};
 
 use crate::settings::{Common, LogFormat};
@@ -12,10 +12,7 @@ use crate::settings::{Common, LogFormat};
 /// Lines are handed to a thread of their own, so that a slow reader of standard output slows no
 /// request; when it lags by too many lines, lines are lost instead.
 pub(crate) fn init(settings: &Common) -> WorkerGuard {
-    let (writer, guard) = NonBlockingBuilder::default()
-        .buffered_lines_limit(non_blocking::DEFAULT_BUFFERED_LINES_LIMIT)
-        .lossy(true)
-        .finish(io::stdout());
+    let (writer, guard) = tracing_appender::non_blocking(io::stdout());
     let color = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let lines = fmt::layer().with_writer(writer).with_ansi(color);
     let logs = registry().with(settings.rust_log.clone());

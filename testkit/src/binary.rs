@@ -30,6 +30,13 @@ impl Binary {
         self
     }
 
+    /// Adds environment variables.
+    #[must_use]
+    pub fn envs(mut self, variables: &[(&str, &str)]) -> Self {
+        self.0.envs(variables.iter().copied());
+        self
+    }
+
     /// Adds arguments.
     #[must_use]
     pub fn args(mut self, args: &[&str]) -> Self {
@@ -61,9 +68,7 @@ impl Binary {
 /// Asserts that a binary with this environment refuses to start: exit code 2, and a line that names
 /// the variable, the value and what is expected.
 pub fn refuses(binary: &str, env: &[(&str, &str)], setting: &str, value: &str, expected: &str) {
-    let binary =
-        env.iter().fold(Binary::new(binary), |binary, (name, value)| binary.env(name, value));
-    let output = binary.env(setting, value).output();
+    let output = Binary::new(binary).envs(env).env(setting, value).output();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{setting}={value}: {stderr}");
     let line = stderr.lines().next().unwrap_or_default();
@@ -101,9 +106,8 @@ pub fn behaves(binary: &str, name: &str, required: &[(&str, &str)], settings: &[
     ] {
         refuses(binary, required, setting, value, expected);
     }
-    let flag =
-        required.iter().fold(Binary::new(binary), |binary, (name, value)| binary.env(name, value));
-    let output = flag.args(&["--shutdown-grace", "-1s"]).output();
+    let wrong = Binary::new(binary).envs(required).args(&["--shutdown-grace", "-1s"]);
+    let output = wrong.output();
     assert_eq!(output.status.code(), Some(2));
     let stderr = text(&output.stderr);
     assert!(stderr.contains("'-1s' for '--shutdown-grace <SHUTDOWN_GRACE>': expected"), "{stderr}");
@@ -115,9 +119,7 @@ pub fn behaves(binary: &str, name: &str, required: &[(&str, &str)], settings: &[
 
 /// Asserts that a binary does not start without a setting, and says which.
 pub fn requires(binary: &str, env: &[(&str, &str)], setting: &str) {
-    let binary =
-        env.iter().fold(Binary::new(binary), |binary, (name, value)| binary.env(name, value));
-    let output = binary.output();
+    let output = Binary::new(binary).envs(env).output();
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{stderr}");
     assert!(

@@ -15,9 +15,8 @@ use tonic::transport::{Channel, Endpoint};
 const VOTING_SVC: &str = env!("CARGO_BIN_EXE_emojivoto-voting-svc");
 
 fn start(settings: &[(&str, &str)]) -> (Run, SocketAddr) {
-    let binary = Binary::new(VOTING_SVC).env("GRPC_PORT", "0").env("PROM_PORT", "0");
-    let mut run =
-        settings.iter().fold(binary, |binary, (name, value)| binary.env(name, value)).start();
+    let free_ports = [("GRPC_PORT", "0"), ("PROM_PORT", "0")];
+    let mut run = Binary::new(VOTING_SVC).envs(&free_ports).envs(settings).start();
     let address = run.address("GRPC_PORT");
     (run, address)
 }

@@ -44,14 +44,15 @@ impl App {
         Self {
             upstreams: Upstreams::new(backends, settings.grpc_timeout),
             live: Live::new(),
-            message_of_the_day: settings.message_of_the_day,
+            // A blank one has nothing to say.
+            message_of_the_day: settings.message_of_the_day.filter(|text| !text.trim().is_empty()),
             lifecycle,
         }
     }
 
     /// The message of the day, if there is something to say.
     pub(crate) fn motd(&self) -> Option<&str> {
-        self.message_of_the_day.as_deref().filter(|message| !message.trim().is_empty())
+        self.message_of_the_day.as_deref()
     }
 
     /// What a viewer of the live leaderboard gets. It ends when web drains, so that the browser

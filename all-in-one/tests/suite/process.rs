@@ -5,8 +5,12 @@ use emojivoto_testkit::{Binary, behaves, http, refuses};
 const EMOJIVOTO: &str = env!("CARGO_BIN_EXE_emojivoto");
 
 fn on_free_ports() -> Binary {
-    let ports = ["WEB_PORT", "EMOJI_PORT", "VOTING_PORT", "PROM_PORT"];
-    ports.iter().fold(Binary::new(EMOJIVOTO), |binary, port| binary.env(port, "0"))
+    Binary::new(EMOJIVOTO).envs(&[
+        ("WEB_PORT", "0"),
+        ("EMOJI_PORT", "0"),
+        ("VOTING_PORT", "0"),
+        ("PROM_PORT", "0"),
+    ])
 }
 
 #[tokio::test]

@@ -13,10 +13,7 @@ use tonic_prost::ProstCodec;
 use tower::service_fn;
 
 use super::{Method, ResultsRequest, ResultsResponse, SERVICE_NAME, VoteRequest, VoteResponse};
-use crate::Shortcode;
-
-/// Requests of this service are empty messages; unknown fields are allowed, megabytes of them not.
-const MAX_REQUEST_BYTES: usize = 64 * 1024;
+use crate::{MAX_REQUEST_BYTES, Shortcode};
 
 /// What a voting service does.
 pub trait Voting: Send + Sync + 'static {
