@@ -125,7 +125,7 @@ impl Error {
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::BrokenOnPurpose(_) => Some(views::BROKEN_HINT),
-            Self::Upstream(_) => Some("Nothing was lost. Try again in a moment."),
+            Self::Upstream(_) => Some("Try again in a moment."),
             _ => None,
         }
     }
