@@ -36,20 +36,22 @@ impl Suite {
             Backends { emojisvc_host: suite.emoji.into(), votingsvc_host: suite.voting.into() };
 
         // On a signal they stop in the opposite order: who calls before who is called.
-        ready(process.spawn("emoji", |lifecycle| emojivoto_emoji_svc::serve(emoji, lifecycle)))
-            .await?;
-        ready(process.spawn("voting", |lifecycle| {
-            let store = MemoryStore::default();
-            emojivoto_voting_svc::serve(settings.poll, store, voting, lifecycle)
+        ready(process.spawn("emoji", |lifecycle, telemetry| {
+            emojivoto_emoji_svc::serve(emoji, telemetry, lifecycle)
         }))
         .await?;
-        ready(process.spawn("web", |lifecycle| {
-            emojivoto_web::serve(backends, settings.front_end, web, lifecycle)
+        ready(process.spawn("voting", |lifecycle, telemetry| {
+            let store = MemoryStore::default();
+            emojivoto_voting_svc::serve(settings.poll, store, voting, telemetry, lifecycle)
+        }))
+        .await?;
+        ready(process.spawn("web", |lifecycle, telemetry| {
+            emojivoto_web::serve(backends, settings.front_end, web, telemetry, lifecycle)
         }))
         .await?;
         if !settings.no_bot {
-            ready(process.spawn("vote-bot", |lifecycle| {
-                emojivoto_vote_bot::run(suite.web.into(), settings.bot, lifecycle)
+            ready(process.spawn("vote-bot", |lifecycle, telemetry| {
+                emojivoto_vote_bot::run(suite.web.into(), settings.bot, telemetry, lifecycle)
             }))
             .await?;
         }
@@ -67,7 +69,7 @@ impl Suite {
         line("leaderboard", format!("http://localhost:{}/leaderboard", web.port()));
         line("emoji-svc", format!("localhost:{}   gRPC", emoji.port()));
         line("voting-svc", format!("localhost:{}   gRPC", voting.port()));
-        line("admin", format!("http://localhost:{}/ready", admin.port()));
+        line("metrics", format!("http://localhost:{}/metrics", admin.port()));
         let bot = self.votes_per_second.map(|rate| format!("{rate} per second"));
         line("vote-bot", bot.unwrap_or_else(|| "off".to_owned()));
         banner.push_str("\n  Ctrl-C ends it.\n");

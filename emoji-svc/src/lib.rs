@@ -7,14 +7,18 @@ use emojivoto_proto::{
     MAX_REQUEST_BYTES,
     emoji::{self, emoji_service_server::EmojiServiceServer},
 };
-use emojivoto_runtime::{Error, Lifecycle, grpc};
+use emojivoto_runtime::{Error, Lifecycle, Telemetry, grpc};
 use service::Ballot;
 pub use settings::Settings;
 use tokio::net::TcpListener;
 
 /// Serves the ballot on `listener` until told to stop.
-pub async fn serve(listener: TcpListener, lifecycle: Lifecycle) -> Result<(), Error> {
+pub async fn serve(
+    listener: TcpListener,
+    telemetry: Telemetry,
+    lifecycle: Lifecycle,
+) -> Result<(), Error> {
     let service =
         EmojiServiceServer::new(Ballot::new()).max_decoding_message_size(MAX_REQUEST_BYTES);
-    grpc::serve(listener, service, emoji::DESCRIPTORS, lifecycle).await
+    grpc::serve(listener, service, emoji::DESCRIPTORS, telemetry, lifecycle).await
 }

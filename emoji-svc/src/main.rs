@@ -12,7 +12,7 @@ fn main() -> ExitCode {
         Interfaces::All,
         async |settings: Settings, process| {
             let listener = process.listen("GRPC_PORT", settings.grpc_port).await?;
-            process.spawn("emoji", |lifecycle| serve(listener, lifecycle));
+            process.spawn("emoji", |lifecycle, telemetry| serve(listener, telemetry, lifecycle));
             Ok(())
         },
     )

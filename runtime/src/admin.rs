@@ -2,9 +2,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::{Router, extract::State, http::StatusCode, routing::get};
+use axum::{Router, extract::State, response::IntoResponse, routing::get};
+use http::{HeaderMap, StatusCode, header};
 
-use crate::lifecycle::Stop;
+use crate::{
+    lifecycle::Stop,
+    telemetry::metrics::{Format, Metrics},
+};
 
 /// The services of the process, by name, for `/ready`.
 #[derive(Debug, Clone, Default)]
@@ -21,9 +25,19 @@ impl Services {
     }
 }
 
-/// `/live` answers as long as the process runs, `/ready` with 200 or 503 and the reason.
-pub(crate) fn router(services: Services) -> Router {
-    Router::new().route("/live", get("live\n")).route("/ready", get(ready)).with_state(services)
+/// `/live` answers as long as the process runs, `/ready` with 200 or 503 and the reason, `/metrics`
+/// in the format that is asked for.
+pub(crate) fn router(services: Services, metrics: Metrics) -> Router {
+    Router::new()
+        .route("/", get("/live\n/ready\n/metrics\n"))
+        .route("/live", get("live\n"))
+        .route("/ready", get(ready).with_state(services))
+        .route("/metrics", get(scrape).with_state(metrics))
+}
+
+async fn scrape(State(metrics): State<Metrics>, headers: HeaderMap) -> impl IntoResponse {
+    let format = Format::accepted(headers.get(header::ACCEPT));
+    ([(header::CONTENT_TYPE, format.content_type())], metrics.render(format))
 }
 
 async fn ready(State(services): State<Services>) -> (StatusCode, String) {

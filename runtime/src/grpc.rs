@@ -14,21 +14,30 @@ use tonic::{
     transport::{Server, server::TcpIncoming},
 };
 use tonic_health::{ServingStatus, pb::FILE_DESCRIPTOR_SET as HEALTH_DESCRIPTORS};
-use tonic_reflection::server::Builder as Reflection;
+use tonic_reflection::{
+    pb::{
+        v1::FILE_DESCRIPTOR_SET as REFLECTION_V1,
+        v1alpha::FILE_DESCRIPTOR_SET as REFLECTION_V1ALPHA,
+    },
+    server::Builder as Reflection,
+};
 use tower::Service;
 
 use crate::{
-    Error, Lifecycle,
+    Error, Lifecycle, Telemetry,
     first_bytes::FirstBytes,
     limits::{KEEPALIVE, MAX_HEAD_BYTES, MAX_STREAMS},
+    telemetry::grpc::ServerLayer,
 };
 
 /// Serves `service` on `listener` until told to stop; returns when every RPC in flight has been
-/// answered. `descriptors` is the encoded descriptor set that reflection lists.
+/// answered. `descriptors` is the encoded descriptor set that reflection lists, and whose RPCs are
+/// told apart by `telemetry`.
 pub async fn serve<S>(
     listener: TcpListener,
     service: S,
     descriptors: &'static [u8],
+    telemetry: Telemetry,
     lifecycle: Lifecycle,
 ) -> Result<(), Error>
 where
@@ -48,6 +57,7 @@ where
             .register_encoded_file_descriptor_set(descriptors)
             .register_encoded_file_descriptor_set(HEALTH_DESCRIPTORS)
     };
+    let observed = [descriptors, HEALTH_DESCRIPTORS, REFLECTION_V1, REFLECTION_V1ALPHA];
     let server = Server::builder()
         // HTTP/1 is let in only to be told, in words it understands, what this port speaks.
         .accept_http1(true)
@@ -56,6 +66,8 @@ where
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
         .layer(GrpcOnlyLayer)
+        // Inside of it, so that only RPCs are counted and traced.
+        .layer(ServerLayer::new(&telemetry, &observed))
         .add_service(service)
         .add_service(health_server)
         .add_service(reflection().build_v1()?)

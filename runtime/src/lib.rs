@@ -15,8 +15,10 @@ mod limits;
 mod logs;
 pub mod process;
 pub mod settings;
+pub mod telemetry;
 
 pub use lifecycle::{Lifecycle, Stop};
+pub use telemetry::Telemetry;
 
 /// Any error that ends a service; its chain of sources goes to the log.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -20,10 +20,11 @@ use tokio::{
 };
 
 use crate::{
-    Error, Lifecycle, Stop,
+    Error, Lifecycle, Stop, Telemetry,
     admin::{self, Services},
     cli, http, logs,
     settings::{Common, LogFormat},
+    telemetry::{metrics::Metrics, requests::RequestLog},
 };
 
 /// A port could not be listened on.
@@ -50,6 +51,8 @@ pub struct Process {
     interfaces: Interfaces,
     admin: SocketAddr,
     services: Services,
+    metrics: Metrics,
+    request_log: RequestLog,
     running: Vec<Running>,
 }
 
@@ -116,16 +119,21 @@ impl Process {
     /// signal they are stopped one after the other, the last added first.
     ///
     /// The returned [`Stop`] tells when the service is ready.
-    pub fn spawn<F>(&mut self, name: &'static str, serve: impl FnOnce(Lifecycle) -> F) -> Stop
+    pub fn spawn<F>(
+        &mut self,
+        name: &'static str,
+        serve: impl FnOnce(Lifecycle, Telemetry) -> F,
+    ) -> Stop
     where
         F: Future<Output = Result<(), Error>> + Send + 'static,
     {
         let (lifecycle, stop) = Lifecycle::new();
         self.services.add(name, stop.clone());
+        let telemetry = Telemetry::new(self.metrics.clone(), self.request_log);
         self.running.push(Running {
             name,
             stop: stop.clone(),
-            task: tokio::spawn(serve(lifecycle)),
+            task: tokio::spawn(serve(lifecycle, telemetry)),
         });
         stop
     }
@@ -216,7 +224,8 @@ async fn live(
     let services = Services::default();
     let listener = interfaces.listen("PROM_PORT", settings.prom_port).await?;
     let admin = listener.local_addr()?;
-    let app = admin::router(services.clone());
+    let metrics = Metrics::of_process();
+    let app = admin::router(services.clone(), metrics.clone());
     // Never told to stop: it answers until the process is gone.
     let (admin_life, _admin_stop) = Lifecycle::new();
     let process = Process {
@@ -224,6 +233,8 @@ async fn live(
         interfaces,
         admin,
         services,
+        metrics,
+        request_log: settings.request_log,
         running: Vec::new(),
     };
     tokio::select! {

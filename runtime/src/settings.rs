@@ -13,11 +13,13 @@ pub use duration::{InvalidDuration, go_duration, timeout};
 pub use host_port::{HostPort, InvalidHostPort};
 use tracing_subscriber::filter::Targets;
 
+use crate::telemetry::requests::{RequestLog, request_log};
+
 /// What every process can be told.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Settings of every service")]
 pub struct Common {
-    /// Port of the admin server (/live, /ready); 0 takes any free port
+    /// Port of the admin server (/live, /ready, /metrics); 0 takes any free port
     #[arg(long, env, default_value = "8801", value_parser = port, global = true)]
     pub prom_port: u16,
 
@@ -36,6 +38,11 @@ pub struct Common {
     /// What is logged: a level, or directives such as info,emojivoto_web=debug
     #[arg(long, env, default_value = "info", value_parser = log_filter)]
     pub rust_log: Targets,
+
+    /// Share of the requests (of web) and votes (of vote-bot) that get a line, from 0.0 (none) to 1.0
+    /// (all); those that fail always do, unless it is 0
+    #[arg(long, env, default_value = "1.0", value_parser = request_log)]
+    pub(crate) request_log: RequestLog,
 
     /// The OpenCensus agent of v11; accepted with a warning
     #[arg(long, env, hide = true)]

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use clap::{Args, Command};
-use emojivoto_runtime::{Error, Lifecycle, Stop};
+use emojivoto_runtime::{Error, Lifecycle, Stop, Telemetry};
 use emojivoto_voting_svc::{
     PollSettings,
     store::{MemoryStore, VoteStore},
@@ -67,7 +67,10 @@ const ANY_PORT: SocketAddr =
 
 /// emoji-svc.
 pub async fn emoji() -> Service {
-    Service::start(ANY_PORT, emojivoto_emoji_svc::serve).await.ready().await
+    let service = Service::start(ANY_PORT, |listener, lifecycle| {
+        emojivoto_emoji_svc::serve(listener, Telemetry::off(), lifecycle)
+    });
+    service.await.ready().await
 }
 
 /// voting-svc with the doughnut failing, a delay before each vote, and a store to look into.
@@ -89,7 +92,7 @@ pub async fn voting_on<S: VoteStore>(store: S) -> Service {
 async fn voting_with<S: VoteStore>(address: SocketAddr, delay: Duration, store: S) -> Service {
     let poll = PollSettings { failure_rate: 1.0, artificial_delay: delay };
     let service = Service::start(address, |listener, lifecycle| {
-        emojivoto_voting_svc::serve(poll, store, listener, lifecycle)
+        emojivoto_voting_svc::serve(poll, store, listener, Telemetry::off(), lifecycle)
     });
     service.await.ready().await
 }
@@ -109,7 +112,7 @@ pub async fn web_with(
     let mut settings = defaults::<FrontEnd>();
     change(&mut settings);
     Service::start(ANY_PORT, |listener, lifecycle| {
-        emojivoto_web::serve(backends, settings, listener, lifecycle)
+        emojivoto_web::serve(backends, settings, listener, Telemetry::off(), lifecycle)
     })
     .await
 }

@@ -1,10 +1,11 @@
 //! How the bot talks to web.
 
+mod observe;
 mod tls;
 
 use std::{sync::Arc, time::Duration};
 
-use emojivoto_runtime::Error;
+use emojivoto_runtime::{Error, Telemetry, telemetry::InContext};
 use http::{HeaderValue, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_rustls::HttpsConnector;
@@ -12,6 +13,7 @@ use hyper_util::{
     client::legacy::{Client as HttpClient, connect::HttpConnector},
     rt::TokioExecutor,
 };
+use observe::{LIST, Observer, VOTE};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Deserialize;
 
@@ -61,13 +63,19 @@ pub(crate) struct Client(Arc<Inner>);
 struct Inner {
     web: WebHost,
     host: Option<HeaderValue>,
+    observer: Observer,
     http: HttpClient<HttpsConnector<HttpConnector>, Empty<&'static [u8]>>,
 }
 
 impl Client {
-    pub(crate) fn new(web: WebHost, host: Option<HeaderValue>) -> Result<Self, Error> {
+    pub(crate) fn new(
+        web: WebHost,
+        host: Option<HeaderValue>,
+        telemetry: Telemetry,
+    ) -> Result<Self, Error> {
         let http = HttpClient::builder(TokioExecutor::new()).build(tls::connector(web.is_https())?);
-        Ok(Self(Arc::new(Inner { web, host, http })))
+        let observer = Observer::new(telemetry);
+        Ok(Self(Arc::new(Inner { web, host, observer, http })))
     }
 
     pub(crate) fn web(&self) -> &WebHost {
@@ -80,7 +88,7 @@ impl Client {
         struct Emoji {
             shortcode: String,
         }
-        let (status, body) = self.get("/api/list").await.map_err(WebAway::NoAnswer)?;
+        let (status, body) = self.get(LIST, LIST).await.map_err(WebAway::NoAnswer)?;
         if status != StatusCode::OK {
             return Err(WebAway::NoBallot(status));
         }
@@ -90,26 +98,41 @@ impl Client {
 
     /// `GET /api/vote?choice=…`
     pub(crate) async fn vote(&self, choice: &str) -> Result<StatusCode, WebAway> {
-        let path = format!("/api/vote?choice={}", utf8_percent_encode(choice, QUERY_VALUE));
-        let (status, _) = self.get(&path).await.map_err(WebAway::NoAnswer)?;
+        let path = format!("{VOTE}?choice={}", utf8_percent_encode(choice, QUERY_VALUE));
+        let (status, _) = self.get(VOTE, &path).await.map_err(WebAway::NoAnswer)?;
         Ok(status)
     }
 
-    async fn get(&self, path: &str) -> Result<(StatusCode, Vec<u8>), Error> {
-        let Inner { web, host, http } = &*self.0;
+    async fn get(
+        &self,
+        template: &'static str,
+        path: &str,
+    ) -> Result<(StatusCode, Vec<u8>), Error> {
+        let Inner { web, host, observer, http } = &*self.0;
         let mut request = Request::get(web.uri(path)?).body(Empty::new())?;
         request.headers_mut().insert(header::USER_AGENT, USER_AGENT);
         if let Some(host) = host {
             request.headers_mut().insert(header::HOST, host.clone());
         }
+        let uri = request.uri().clone();
+        let observed = observer.start(template, &uri, request.headers_mut());
         let exchange = async {
             let response = http.request(request).await?;
             let status = response.status();
             // Read to its end, so that the connection can be used again.
             let body = Limited::new(response.into_body(), MAX_BODY_BYTES).collect().await?;
-            Ok((status, body.to_bytes().into()))
+            Ok::<_, Error>((status, body.to_bytes().into()))
         };
-        tokio::time::timeout(TIMEOUT, exchange).await?
+        let exchange = tokio::time::timeout(TIMEOUT, exchange);
+        let (answer, error_type) = match InContext::new(exchange, observed.context()).await {
+            Ok(answer) => (answer, "connection_error"),
+            Err(elapsed) => (Err(elapsed.into()), "timeout"),
+        };
+        match &answer {
+            Ok((status, _)) => observed.answered(*status),
+            Err(error) => observed.unanswered(error_type, &**error),
+        }
+        answer
     }
 }
 

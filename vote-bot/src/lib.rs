@@ -4,13 +4,18 @@
 
 mod choice;
 mod client;
+mod metrics;
 mod settings;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use choice::Chooser;
 use client::{Client, WebAway};
-use emojivoto_runtime::{Error, Lifecycle};
+use emojivoto_runtime::{Error, Lifecycle, Telemetry};
+use metrics::Votes;
 pub use settings::{InvalidWebHost, Settings, VotingSettings, WebHost};
 use tokio::{task::JoinSet, time::interval};
 
@@ -26,16 +31,19 @@ const MAX_LAG: Duration = Duration::from_secs(1);
 pub async fn run(
     web_host: WebHost,
     voting: VotingSettings,
+    telemetry: Telemetry,
     lifecycle: Lifecycle,
 ) -> Result<(), Error> {
     let mut chooser = Chooser::new(voting.seed);
     let mut pace = interval(Duration::from_secs_f64(voting.request_rate.recip()));
-    let client = Client::new(web_host, voting.host_override.clone())?;
+    let client = Client::new(web_host, voting.host_override.clone(), telemetry.clone())?;
+    let bot = Bot { client, votes: Votes::new(), telemetry };
+    bot.telemetry.register(Arc::clone(&bot.votes));
     let mut votes = JoinSet::new();
     let mut backoff: Option<Duration> = None;
     let mut end = std::pin::pin!(end(voting.time_to_live(), &lifecycle));
     lifecycle.ready();
-    tracing::info!(target: "vote-bot", "voting at {}, {} per second", client.web(), voting.request_rate);
+    tracing::info!(target: "vote-bot", "voting at {}, {} per second", bot.client.web(), voting.request_rate);
     loop {
         let room = if backoff.is_some() { 1 } else { MAX_IN_FLIGHT };
         tokio::select! {
@@ -44,7 +52,7 @@ pub async fn run(
                 if due.elapsed() > MAX_LAG {
                     pace.reset();
                 }
-                votes.spawn(vote(client.clone(), chooser.fork()));
+                votes.spawn(bot.clone().vote(chooser.fork()));
             }
             Some(vote) = votes.join_next() => {
                 // Votes that were on their way when web went away tell nothing new.
@@ -91,15 +99,28 @@ async fn end(time_to_live: Option<Duration>, lifecycle: &Lifecycle) {
     }
 }
 
-/// Asks for the ballot, votes for an emoji, and prints a line. An answer of web, even a bad one,
-/// is a vote that was cast; no answer is an error.
-async fn vote(client: Client, mut chooser: Chooser) -> Result<(), WebAway> {
-    let ballot = client.list().await?;
-    let choice = chooser.choose(&ballot);
-    let start = Instant::now();
-    let status = client.vote(choice).await?;
-    let mark = if status.is_success() { '✔' } else { '✖' };
-    let elapsed = start.elapsed().as_secs_f64() * 1_000.0;
-    tracing::info!(target: "vote-bot", "{mark} {choice} {} {elapsed:.1}ms", status.as_u16());
-    Ok(())
+/// What every vote needs. Clones share it.
+#[derive(Debug, Clone)]
+struct Bot {
+    client: Client,
+    votes: Arc<Votes>,
+    telemetry: Telemetry,
+}
+
+impl Bot {
+    /// Asks for the ballot, votes for an emoji, and prints a line. An answer of web, even a bad one,
+    /// is a vote that was cast; no answer is an error.
+    async fn vote(self, mut chooser: Chooser) -> Result<(), WebAway> {
+        let ballot = self.client.list().await?;
+        let choice = chooser.choose(&ballot);
+        let (start, sent) = (Instant::now(), self.votes.send(choice));
+        let status = self.client.vote(choice).await?;
+        sent.answered(status);
+        if self.telemetry.logs_request(!status.is_success()) {
+            let mark = if status.is_success() { '✔' } else { '✖' };
+            let (elapsed, status) = (start.elapsed().as_secs_f64() * 1_000.0, status.as_u16());
+            tracing::info!(target: "vote-bot", "{mark} {choice} {status} {elapsed:.1}ms");
+        }
+        Ok(())
+    }
 }

@@ -11,8 +11,9 @@ fn main() -> ExitCode {
         env!("CARGO_PKG_DESCRIPTION"),
         Interfaces::All,
         async |settings: Settings, process| {
-            process
-                .spawn("vote-bot", |lifecycle| run(settings.web_host, settings.voting, lifecycle));
+            process.spawn("vote-bot", |lifecycle, telemetry| {
+                run(settings.web_host, settings.voting, telemetry, lifecycle)
+            });
             Ok(())
         },
     )

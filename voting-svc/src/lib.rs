@@ -8,11 +8,11 @@ mod settings;
 pub mod store;
 
 use emojivoto_proto::voting::{self, VotingServer};
-use emojivoto_runtime::{Error, Lifecycle, grpc};
+use emojivoto_runtime::{Error, Lifecycle, Telemetry, grpc};
 pub use poll::{Poll, VoteError};
 use service::PollService;
 pub use settings::{PollSettings, Settings};
-use store::VoteStore;
+use store::{Counted, VoteStore};
 use tokio::net::TcpListener;
 
 /// Serves a poll that keeps its votes in `store` on `listener` until told to stop.
@@ -20,9 +20,12 @@ pub async fn serve<S: VoteStore>(
     settings: PollSettings,
     store: S,
     listener: TcpListener,
+    telemetry: Telemetry,
     lifecycle: Lifecycle,
 ) -> Result<(), Error> {
+    let store = Counted::new(store);
+    telemetry.register(store.votes());
     let poll = Poll::new(store, &settings);
     let service = VotingServer::new(PollService::new(poll));
-    grpc::serve(listener, service, voting::DESCRIPTORS, lifecycle).await
+    grpc::serve(listener, service, voting::DESCRIPTORS, telemetry, lifecycle).await
 }

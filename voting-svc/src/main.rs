@@ -13,7 +13,9 @@ fn main() -> ExitCode {
         async |settings: Settings, process| {
             let listener = process.listen("GRPC_PORT", settings.grpc_port).await?;
             let store = MemoryStore::default();
-            process.spawn("voting", |lifecycle| serve(settings.poll, store, listener, lifecycle));
+            process.spawn("voting", |lifecycle, telemetry| {
+                serve(settings.poll, store, listener, telemetry, lifecycle)
+            });
             Ok(())
         },
     )

@@ -4,6 +4,7 @@ use emojivoto_proto::{
     Shortcode,
     voting::{ResultsResponse, Voting, VotingResult},
 };
+use emojivoto_runtime::telemetry::record_error;
 use tonic::Status;
 
 use crate::{
@@ -26,7 +27,10 @@ impl<S: VoteStore> Voting for PollService<S> {
     async fn vote(&self, choice: Shortcode) -> Result<(), Status> {
         self.poll.vote(choice).await.map_err(|error| match error {
             // The bug of the original, to the letter.
-            VoteError::OnPurpose => Status::unknown("ERROR"),
+            VoteError::OnPurpose => {
+                record_error(&error);
+                Status::unknown("ERROR")
+            }
             VoteError::Store(error) => store_failed(&error),
         })
     }
@@ -42,6 +46,7 @@ impl<S: VoteStore> Voting for PollService<S> {
 }
 
 fn store_failed(error: &StoreError) -> Status {
+    record_error(error);
     tracing::error!(error = error as &dyn std::error::Error, "the vote store failed");
     Status::unavailable("votes cannot be stored or read at the moment")
 }

@@ -1,9 +1,11 @@
 //! Where votes are kept.
 
+mod counted;
 mod memory;
 
 use std::{future::Future, sync::Arc};
 
+pub(crate) use counted::Counted;
 use emojivoto_proto::Shortcode;
 pub use memory::MemoryStore;
 

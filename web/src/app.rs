@@ -1,23 +1,24 @@
 //! The router: which address leads where, and what every request passes on its way there.
 
-use std::{convert::Infallible, sync::Arc, time::Instant};
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request},
-    middleware::{self, Next},
-    response::{Response, sse::Event},
+    extract::DefaultBodyLimit,
+    middleware,
+    response::sse::Event,
     routing::{any, get, post},
 };
-use emojivoto_runtime::Lifecycle;
+use emojivoto_runtime::{Lifecycle, Telemetry};
 use futures_util::{Stream, StreamExt as _};
-use http::{HeaderName, HeaderValue, header, uri::PathAndQuery};
+use http::{HeaderName, HeaderValue, header};
 use tower_http::{compression::CompressionLayer, set_header::SetResponseHeaderLayer};
 
 use crate::{
     assets,
     error::Error,
     live::Live,
+    observe::ObserveLayer,
     routes::{api, pages},
     settings::{Backends, FrontEnd},
     upstream::Upstreams,
@@ -30,6 +31,21 @@ pub(crate) const MAX_BODY_BYTES: usize = 4 * 1024;
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
+/// The templates of all addresses, by which requests are told apart in metrics and traces.
+pub(crate) const ROUTES: &[&str] = &[
+    "/",
+    "/vote",
+    "/picked",
+    "/leaderboard",
+    "/leaderboard/live",
+    "/static/{file}",
+    "/img/favicon.ico",
+    "/favicon.ico",
+    "/api/list",
+    "/api/leaderboard",
+    "/api/vote",
+];
+
 /// What the routes share.
 #[derive(Debug)]
 pub(crate) struct App {
@@ -40,10 +56,15 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(backends: &Backends, settings: FrontEnd, lifecycle: Lifecycle) -> Self {
+    pub(crate) fn new(
+        backends: &Backends,
+        settings: FrontEnd,
+        telemetry: &Telemetry,
+        lifecycle: Lifecycle,
+    ) -> Self {
         Self {
-            upstreams: Upstreams::new(backends, settings.grpc_timeout),
-            live: Live::new(),
+            upstreams: Upstreams::new(backends, settings.grpc_timeout, telemetry),
+            live: Live::new(telemetry),
             // A blank one has nothing to say.
             message_of_the_day: settings.message_of_the_day.filter(|text| !text.trim().is_empty()),
             lifecycle,
@@ -63,7 +84,7 @@ impl App {
 }
 
 /// All routes, with the layers around them.
-pub(crate) fn router(app: Arc<App>) -> Router {
+pub(crate) fn router(app: Arc<App>, telemetry: Telemetry) -> Router {
     let pages = Router::new()
         .route("/", get(pages::ballot))
         .route("/vote", post(pages::vote))
@@ -100,8 +121,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .layer(header(header::REFERRER_POLICY, "no-referrer"))
         // What is counted now is wrong in a second.
         .layer(header(header::CACHE_CONTROL, "no-store"))
-        // Outermost, so that what is logged is what was sent.
-        .layer(middleware::from_fn(log))
+        // Outermost, so that what is seen is what was sent.
+        .layer(ObserveLayer::new(telemetry))
 }
 
 async fn not_found() -> Error {
@@ -114,17 +135,4 @@ async fn no_vote() -> ([(HeaderName, &'static str); 1], Error) {
 
 async fn method_not_allowed() -> Error {
     Error::MethodNotAllowed
-}
-
-/// A line a request. Test suites of meshes look for the target between spaces.
-async fn log(request: Request, next: Next) -> Response {
-    let (method, uri) = (request.method().clone(), request.uri().clone());
-    // The target alone, also where HTTP/2 sends it with scheme and host.
-    let target = uri.path_and_query().map_or(uri.path(), PathAndQuery::as_str);
-    let start = Instant::now();
-    let response = next.run(request).await;
-    let status = response.status().as_u16();
-    let elapsed = start.elapsed().as_secs_f64() * 1_000.0;
-    tracing::info!(target: "web", "{method} {target} {status} {elapsed:.1}ms");
-    response
 }

@@ -1,6 +1,6 @@
 //! The web front end: ballot, leaderboard and HTTP API.
 //!
-//! `app` is the router, `routes` what it leads to, `upstream` the two gRPC services behind it,
+//! `app` is the router, `routes` what it leads to, `observe` what is seen of it, `upstream` the two gRPC services behind it,
 //! `error` everything that can go wrong and what a client is told of it.
 
 mod app;
@@ -8,6 +8,7 @@ mod assets;
 mod error;
 mod leaderboard;
 mod live;
+mod observe;
 mod routes;
 mod settings;
 mod upstream;
@@ -17,7 +18,7 @@ mod vote;
 use std::{sync::Arc, time::Duration};
 
 use app::App;
-use emojivoto_runtime::{Error, Lifecycle, http};
+use emojivoto_runtime::{Error, Lifecycle, Telemetry, http};
 pub use settings::{Backends, FrontEnd, Settings};
 use tokio::net::TcpListener;
 
@@ -29,10 +30,11 @@ pub async fn serve(
     backends: Backends,
     settings: FrontEnd,
     listener: TcpListener,
+    telemetry: Telemetry,
     lifecycle: Lifecycle,
 ) -> Result<(), Error> {
-    let app = Arc::new(App::new(&backends, settings, lifecycle.clone()));
-    let router = app::router(Arc::clone(&app));
+    let app = Arc::new(App::new(&backends, settings, &telemetry, lifecycle.clone()));
+    let router = app::router(Arc::clone(&app), telemetry);
     let helpers = async {
         tokio::join!(first_answers(&app, &lifecycle), live::poll(&app));
     };

@@ -4,6 +4,14 @@ use std::{convert::Infallible, time::Duration};
 
 use askama::Template as _;
 use axum::response::sse::Event;
+use emojivoto_runtime::{
+    Telemetry,
+    telemetry::prometheus::{
+        collector::Collector,
+        encoding::{DescriptorEncoder, EncodeMetric as _},
+        metrics::{MetricType, gauge::ConstGauge},
+    },
+};
 use futures_util::{Stream, StreamExt as _};
 use tokio::sync::{Notify, watch};
 use tokio_stream::wrappers::WatchStream;
@@ -30,8 +38,10 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    pub(crate) fn new() -> Self {
-        Self { news: watch::Sender::new(None), first_viewer: Notify::new() }
+    pub(crate) fn new(telemetry: &Telemetry) -> Self {
+        let news = watch::Sender::new(None);
+        telemetry.register(Viewers(news.clone()));
+        Self { news, first_viewer: Notify::new() }
     }
 
     /// The events of one viewer: `board` with the HTML of the board whenever it changed, and
@@ -45,6 +55,19 @@ impl Live {
                 News::Unavailable(reason) => Event::default().event("unavailable").data(reason),
             })
         })
+    }
+}
+
+/// `emojivoto_leaderboard_viewers`.
+#[derive(Debug)]
+struct Viewers(watch::Sender<Option<News>>);
+
+impl Collector for Viewers {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
+        let (name, help) = ("emojivoto_leaderboard_viewers", "Who watches the live leaderboard");
+        let described = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        let viewers = i64::try_from(self.0.receiver_count()).unwrap_or(i64::MAX);
+        ConstGauge::new(viewers).encode(described)
     }
 }
 

@@ -12,8 +12,8 @@ fn main() -> ExitCode {
         Interfaces::All,
         async |settings: Settings, process| {
             let listener = process.listen("WEB_PORT", settings.web_port).await?;
-            process.spawn("web", |lifecycle| {
-                serve(settings.backends, settings.front_end, listener, lifecycle)
+            process.spawn("web", |lifecycle, telemetry| {
+                serve(settings.backends, settings.front_end, listener, telemetry, lifecycle)
             });
             Ok(())
         },

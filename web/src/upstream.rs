@@ -1,21 +1,26 @@
 //! The two gRPC services behind the front end.
 
-use std::{error::Error as StdError, future::Future, time::Duration};
+use std::{error::Error as _, future::Future, time::Duration};
 
 use emojivoto_proto::{
     Shortcode,
     emoji::{
-        Emoji, FindByShortcodeRequest, ListAllEmojiRequest, ListAllEmojiResponse,
+        self, Emoji, FindByShortcodeRequest, ListAllEmojiRequest, ListAllEmojiResponse,
         emoji_service_client::EmojiServiceClient,
     },
-    voting::{ResultsRequest, ResultsResponse, VoteRequest, VotingClient},
+    voting::{self, ResultsRequest, ResultsResponse, VoteRequest, VotingClient},
 };
-use emojivoto_runtime::settings::HostPort;
+use emojivoto_runtime::{
+    Telemetry,
+    settings::HostPort,
+    telemetry::grpc::{Client, code_of_failure},
+};
 use http::Uri;
 use tonic::{
-    Code, Request, Response, Status, TimeoutExpired,
+    Code, Request, Response, Status,
     transport::{Channel, Endpoint},
 };
+use tower::timeout::Timeout;
 
 use crate::settings::Backends;
 
@@ -44,9 +49,8 @@ impl CallError {
     fn new(service: &'static str, status: Status) -> Self {
         let made_here = status.source();
         let code = match made_here {
-            Some(source) if is_timeout(source) => Code::DeadlineExceeded,
             // A broken connection comes with many codes, each of them guessed from how it broke.
-            Some(_) => Code::Unavailable,
+            Some(source) => code_of_failure(source),
             // tonic's servers end a call at its deadline with this one.
             None if status.code() == Code::Cancelled => Code::DeadlineExceeded,
             None => status.code(),
@@ -55,24 +59,24 @@ impl CallError {
     }
 }
 
-fn is_timeout(error: &(dyn StdError + 'static)) -> bool {
-    error.is::<TimeoutExpired>() || error.source().is_some_and(is_timeout)
-}
+/// A channel with everything around it.
+type Observed = Client<Timeout<Channel>>;
 
 /// Clients of both services. They connect when first used, and again whenever a call finds the
 /// connection gone.
 #[derive(Debug)]
 pub(crate) struct Upstreams {
-    emoji: EmojiServiceClient<Channel>,
-    voting: VotingClient<Channel>,
+    emoji: EmojiServiceClient<Observed>,
+    voting: VotingClient<Observed>,
     timeout: Duration,
 }
 
 impl Upstreams {
-    pub(crate) fn new(backends: &Backends, timeout: Duration) -> Self {
+    pub(crate) fn new(backends: &Backends, timeout: Duration, telemetry: &Telemetry) -> Self {
+        let channel = |address, descriptors| channel(address, descriptors, timeout, telemetry);
         Self {
-            emoji: EmojiServiceClient::new(channel(&backends.emojisvc_host)),
-            voting: VotingClient::new(channel(&backends.votingsvc_host)),
+            emoji: EmojiServiceClient::new(channel(&backends.emojisvc_host, emoji::DESCRIPTORS)),
+            voting: VotingClient::new(channel(&backends.votingsvc_host, voting::DESCRIPTORS)),
             timeout,
         }
     }
@@ -119,22 +123,31 @@ impl Upstreams {
         service: &'static str,
         call: impl Future<Output = Result<Response<T>, Status>>,
     ) -> Result<T, CallError> {
-        // The channel ends a call that was sent at its deadline, but does not watch over calls
-        // that wait for a connection: those end here.
-        match tokio::time::timeout(self.timeout.saturating_add(NO_CONNECTION), call).await {
-            Ok(Ok(response)) => Ok(response.into_inner()),
-            Ok(Err(status)) => Err(CallError::new(service, status)),
-            Err(_) => Err(CallError::new(service, Status::unavailable("no connection in time"))),
-        }
+        // The channel watches until an answer begins: one that does not end, ends here.
+        let longest = self.timeout.saturating_add(2 * NO_CONNECTION);
+        let answer = tokio::time::timeout(longest, call).await;
+        let answer = answer.unwrap_or_else(|_| Err(Status::deadline_exceeded("no end in time")));
+        answer.map(Response::into_inner).map_err(|status| CallError::new(service, status))
     }
 }
 
-fn channel(address: &HostPort) -> Channel {
+fn channel(
+    address: &HostPort,
+    descriptors: &[u8],
+    timeout: Duration,
+    telemetry: &Telemetry,
+) -> Observed {
     let uri = Uri::builder().scheme("http").authority(address.clone()).path_and_query("/").build();
-    Endpoint::from(uri.expect("a host and a port make a URI"))
+    let uri = uri.expect("a host and a port make a URI");
+    let channel = Endpoint::from(uri.clone())
         .connect_timeout(CONNECT_TIMEOUT)
         .http2_keep_alive_interval(KEEPALIVE)
         .keep_alive_timeout(KEEPALIVE)
         .tcp_nodelay(true)
-        .connect_lazy()
+        .connect_lazy();
+    // The channel ends a call that was sent at its deadline, but does not watch over calls that wait
+    // for a connection: those end here.
+    let channel = Timeout::new(channel, timeout.saturating_add(NO_CONNECTION));
+    // Outermost, so that it sees how each call ended.
+    Client::new(channel, &uri, descriptors, telemetry)
 }

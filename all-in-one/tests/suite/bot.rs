@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use emojivoto_runtime::{Lifecycle, Stop};
+use emojivoto_runtime::{Lifecycle, Stop, Telemetry};
 use emojivoto_testkit::{PATIENCE, eventually, web};
 use emojivoto_vote_bot::VotingSettings;
 use tokio::{
@@ -23,7 +23,7 @@ fn start(
     settings: VotingSettings,
 ) -> (Stop, JoinHandle<Result<(), emojivoto_runtime::Error>>) {
     let (lifecycle, stop) = Lifecycle::new();
-    (stop, tokio::spawn(emojivoto_vote_bot::run(web.into(), settings, lifecycle)))
+    (stop, tokio::spawn(emojivoto_vote_bot::run(web.into(), settings, Telemetry::off(), lifecycle)))
 }
 
 async fn ends(bot: JoinHandle<Result<(), emojivoto_runtime::Error>>) {
@@ -72,7 +72,13 @@ async fn it_waits_for_web_and_goes_on_when_it_is_back() {
         votingsvc_host: suite.voting.address().into(),
     };
     let front_end = emojivoto_web::FrontEnd { grpc_timeout: PATIENCE, message_of_the_day: None };
-    let web = tokio::spawn(emojivoto_web::serve(backends, front_end, listener, lifecycle));
+    let web = tokio::spawn(emojivoto_web::serve(
+        backends,
+        front_end,
+        listener,
+        Telemetry::off(),
+        lifecycle,
+    ));
     eventually("a vote", || async { (suite.votes().await > 0).then_some(()) }).await;
     stop.stop();
     ends(bot).await;

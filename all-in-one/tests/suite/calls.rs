@@ -17,7 +17,7 @@ use emojivoto_proto::{
     },
     voting::{self, ResultsResponse, Voting, VotingServer},
 };
-use emojivoto_runtime::{Error, Lifecycle, Stop, grpc};
+use emojivoto_runtime::{Error, Lifecycle, Stop, Telemetry, grpc};
 use emojivoto_testkit::{http, web};
 use tokio::{net::TcpListener, sync::Barrier};
 use tonic::{Request, Response, Status};
@@ -89,9 +89,9 @@ impl Backend {
         let ((emoji, at_emoji), (voting, at_voting)) = (listener().await, listener().await);
         let ((life_1, stop_1), (life_2, stop_2)) = (Lifecycle::new(), Lifecycle::new());
         let service = EmojiServiceServer::new(backend.clone());
-        spawn(grpc::serve(emoji, service, emoji::DESCRIPTORS, life_1));
+        spawn(grpc::serve(emoji, service, emoji::DESCRIPTORS, Telemetry::off(), life_1));
         let service = VotingServer::new(backend.clone());
-        spawn(grpc::serve(voting, service, voting::DESCRIPTORS, life_2));
+        spawn(grpc::serve(voting, service, voting::DESCRIPTORS, Telemetry::off(), life_2));
         (backend, at_emoji, at_voting, [stop_1, stop_2])
     }
 

@@ -12,7 +12,7 @@ use emojivoto_proto::{
     Shortcode,
     voting::{DESCRIPTORS, ResultsResponse, Voting, VotingResult, VotingServer},
 };
-use emojivoto_runtime::{Lifecycle, grpc};
+use emojivoto_runtime::{Lifecycle, Telemetry, grpc};
 use emojivoto_testkit::{PATIENCE, emoji, eventually, web};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
@@ -113,7 +113,8 @@ async fn one_poll_serves_all_viewers_and_none_is_made_for_nobody() {
     let address = listener.local_addr().expect("an address");
     let (lifecycle, _stop) = Lifecycle::new();
     let service = VotingServer::new(polls.clone());
-    let voting = tokio::spawn(grpc::serve(listener, service, DESCRIPTORS, lifecycle));
+    let voting =
+        tokio::spawn(grpc::serve(listener, service, DESCRIPTORS, Telemetry::off(), lifecycle));
     let emoji = emoji().await;
     let web = web(emoji.address(), address).await.ready().await;
     let count = || polls.0.load(SeqCst);

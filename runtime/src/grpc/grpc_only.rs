@@ -5,9 +5,15 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures_util::future::Either;
+use futures_util::{
+    TryFutureExt as _,
+    future::{Either, MapOk},
+};
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
-use tonic::body::Body;
+use tonic::{
+    body::Body,
+    codegen::{Body as HttpBody, Bytes, StdError},
+};
 use tower::{Layer, Service};
 
 /// Refuses what is not gRPC before it reaches a service that could only misread it.
@@ -27,13 +33,18 @@ pub(super) struct GrpcOnly<S> {
     inner: S,
 }
 
-impl<S, B> Service<Request<B>> for GrpcOnly<S>
+impl<S, B, R> Service<Request<B>> for GrpcOnly<S>
 where
-    S: Service<Request<B>, Response = Response<Body>>,
+    S: Service<Request<B>, Response = Response<R>>,
+    R: HttpBody<Data = Bytes> + Send + 'static,
+    R::Error: Into<StdError>,
 {
     type Response = Response<Body>;
     type Error = S::Error;
-    type Future = Either<Ready<Result<Response<Body>, S::Error>>, S::Future>;
+    type Future = Either<
+        Ready<Result<Response<Body>, S::Error>>,
+        MapOk<S::Future, fn(Response<R>) -> Response<Body>>,
+    >;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -42,7 +53,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         match refusal(&request) {
             Some(response) => Either::Left(ready(Ok(response))),
-            None => Either::Right(self.inner.call(request)),
+            None => Either::Right(self.inner.call(request).map_ok(|answer| answer.map(Body::new))),
         }
     }
 }

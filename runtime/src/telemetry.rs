@@ -1,0 +1,74 @@
+//! What is seen of a process from outside: metrics, traces and logs.
+//!
+//! A service gets a [`Telemetry`] and puts the layers that it is for around what it serves and
+//! calls: [`grpc`] for RPCs; `web` and `vote-bot` have their own for HTTP, made of [`Spans`] and
+//! [`HttpMetrics`].
+
+mod codes;
+pub mod grpc;
+pub(crate) mod metrics;
+mod propagation;
+pub(crate) mod requests;
+mod spans;
+
+use std::sync::Arc;
+
+use metrics::Metrics;
+pub use metrics::http::{HttpMetrics, InFlight, OTHER, Outcome, Side, is_known};
+pub use opentelemetry::{Context, KeyValue, Value};
+pub use opentelemetry_semantic_conventions::attribute;
+pub use prometheus_client as prometheus;
+use prometheus_client::collector::Collector;
+use propagation::Propagator;
+use requests::RequestLog;
+pub use spans::{InContext, Spans, end_span, is_recorded, record_error, record_error_in};
+
+/// How one service is observed. Clones are cheap, and of the same service.
+#[derive(Debug, Clone, Default)]
+pub struct Telemetry {
+    metrics: Option<Metrics>,
+    spans: Spans,
+    requests: RequestLog,
+}
+
+impl Telemetry {
+    /// Nothing is counted, nothing traced; what comes in of a trace is handed on.
+    pub fn off() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn new(metrics: Metrics, requests: RequestLog) -> Self {
+        Self { metrics: Some(metrics), spans: Spans::new(None, Propagator), requests }
+    }
+
+    /// Whether a request gets a line in the log.
+    pub fn logs_request(&self, failed: bool) -> bool {
+        self.requests.logs(failed)
+    }
+
+    /// What starts the spans of the service.
+    pub fn spans(&self) -> &Spans {
+        &self.spans
+    }
+
+    /// Adds what `collector` collects to the metrics of the process.
+    pub fn register(&self, collector: impl Collector) {
+        if let Some(metrics) = &self.metrics {
+            metrics.register(collector);
+        }
+    }
+
+    /// Counts HTTP requests to (or of) the service; `None` if nothing is counted. `routes` are the
+    /// templates of the paths that are told apart. To be asked for once a process and side.
+    pub fn http_metrics(
+        &self,
+        side: Side,
+        routes: &'static [&'static str],
+    ) -> Option<Arc<HttpMetrics>> {
+        self.metrics.as_ref().map(|metrics| {
+            let http = HttpMetrics::new(side, routes);
+            metrics.register(Arc::clone(&http));
+            http
+        })
+    }
+}

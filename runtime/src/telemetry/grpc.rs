@@ -1,0 +1,11 @@
+//! Counts and traces RPCs: [`server::ServerLayer`] around what a process serves,
+//! [`client::Client`] around what it calls.
+
+mod body;
+mod call;
+mod client;
+mod methods;
+mod server;
+
+pub use client::{Client, code_of_failure};
+pub(crate) use server::ServerLayer;

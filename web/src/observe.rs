@@ -1,0 +1,227 @@
+//! What is seen of each request: a line in the log, a span, and its part in the metrics.
+//!
+//! Names are those of OpenTelemetry's semantic conventions for HTTP servers:
+//! <https://opentelemetry.io/docs/specs/semconv/http/>.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Poll, ready},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{MatchedPath, Request},
+    response::Response,
+};
+use emojivoto_runtime::{
+    Telemetry,
+    telemetry::{
+        Context, HttpMetrics, InContext, InFlight, KeyValue, OTHER, Outcome, Side, Value,
+        attribute, end_span, is_known, is_recorded,
+    },
+};
+use http::{
+    HeaderValue, Method, StatusCode, Uri, Version, header,
+    uri::{Authority, PathAndQuery},
+};
+use pin_project_lite::pin_project;
+use tower::{Layer, Service};
+
+use crate::app::ROUTES;
+
+/// Not a status that anybody gets: the client went away before its answer. As nginx writes it.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// Observes every request that passes.
+#[derive(Debug, Clone)]
+pub(crate) struct ObserveLayer(Arc<Observer>);
+
+#[derive(Debug)]
+struct Observer {
+    telemetry: Telemetry,
+    metrics: Option<Arc<HttpMetrics>>,
+}
+
+impl ObserveLayer {
+    pub(crate) fn new(telemetry: Telemetry) -> Self {
+        let metrics = telemetry.http_metrics(Side::Server, ROUTES);
+        Self(Arc::new(Observer { telemetry, metrics }))
+    }
+}
+
+impl<S> Layer<S> for ObserveLayer {
+    type Service = Observe<S>;
+
+    fn layer(&self, inner: S) -> Observe<S> {
+        Observe { inner, observer: Arc::clone(&self.0) }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Observe<S> {
+    inner: S,
+    observer: Arc<Observer>,
+}
+
+impl<S: Service<Request, Response = Response>> Service<Request> for Observe<S> {
+    type Response = Response;
+    type Error = S::Error;
+    type Future = Observed<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut std::task::Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Observed<S::Future> {
+        let exchange = Exchange::start(&self.observer, &request);
+        let answer = InContext::new(self.inner.call(request), exchange.context.clone());
+        Observed { answer, exchange: Some(exchange) }
+    }
+}
+
+pin_project! {
+    /// A request without its response.
+    pub(crate) struct Observed<F> {
+        #[pin]
+        answer: InContext<F>,
+        exchange: Option<Exchange>,
+    }
+}
+
+impl<F: Future<Output = Result<Response, E>>, E> Future for Observed<F> {
+    type Output = Result<Response, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let response = ready!(this.answer.poll(cx))?;
+        if let Some(exchange) = this.exchange.take() {
+            exchange.end(response.status());
+        }
+        Poll::Ready(Ok(response))
+    }
+}
+
+/// A request and, at its end, its status. It is dropped without one when the client goes away.
+#[derive(Debug)]
+struct Exchange {
+    observer: Arc<Observer>,
+    method: Method,
+    uri: Uri,
+    version: Version,
+    route: Option<&'static str>,
+    host: Option<HeaderValue>,
+    user_agent: Option<HeaderValue>,
+    start: Instant,
+    context: Option<Context>,
+    in_flight: Option<InFlight>,
+    status: Option<StatusCode>,
+}
+
+impl Exchange {
+    fn start(observer: &Arc<Observer>, request: &Request) -> Self {
+        let (method, headers) = (request.method(), request.headers());
+        let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+        let route = matched.and_then(|path| ROUTES.iter().copied().find(|route| *route == path));
+        let name = || route.map_or(method.to_string(), |route| format!("{method} {route}"));
+        let context = observer.telemetry.spans().server(name, headers);
+        let recorded = is_recorded(context.as_ref());
+        let header = |name| headers.get(name).filter(|_| recorded).cloned();
+        Self {
+            in_flight: observer.metrics.as_ref().map(|metrics| metrics.start(route, method)),
+            observer: Arc::clone(observer),
+            method: method.clone(),
+            uri: request.uri().clone(),
+            version: request.version(),
+            route,
+            host: header(header::HOST),
+            user_agent: header(header::USER_AGENT),
+            start: Instant::now(),
+            context,
+            status: None,
+        }
+    }
+
+    fn end(mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+
+    /// A line in the log. Test suites of meshes look for the target between spaces.
+    fn log(&self, took: Duration) {
+        let _in_context = self.context.clone().map(Context::attach);
+        let method = self.method.as_str();
+        // The target alone, also where HTTP/2 sends it with scheme and host.
+        let target = self.uri.path_and_query().map_or(self.uri.path(), PathAndQuery::as_str);
+        let status = self.status.map_or(CLIENT_CLOSED_REQUEST, |status| status.as_u16());
+        let milliseconds = took.as_secs_f64() * 1_000.0;
+        tracing::info!(
+            target: "web",
+            {
+                http.request.method = method,
+                http.route = self.route,
+                http.response.status_code = status,
+                duration_ms = milliseconds,
+            },
+            "{method} {target} {status} {milliseconds:.1}ms"
+        );
+    }
+
+    fn attributes(&self) -> [Option<KeyValue>; 12] {
+        let text = |name, value: &Option<HeaderValue>| {
+            let value = value.as_ref()?.to_str().ok()?;
+            Some(KeyValue::new(name, value.to_owned()))
+        };
+        let known = is_known(&self.method);
+        let method = if known { self.method.to_string() } else { OTHER.to_owned() };
+        let host: Option<Authority> =
+            self.host.as_ref().and_then(|host| Authority::try_from(host.as_bytes()).ok());
+        let host = self.uri.authority().or(host.as_ref());
+        let status = self.status.map(|status| status.as_u16());
+        let error = match status {
+            Some(status) if status < 500 => None,
+            Some(status) => Some(status.to_string().into()),
+            None => Some(Value::from("cancelled")),
+        };
+        [
+            Some(KeyValue::new(attribute::HTTP_REQUEST_METHOD, method)),
+            (!known).then(|| {
+                KeyValue::new(attribute::HTTP_REQUEST_METHOD_ORIGINAL, self.method.to_string())
+            }),
+            Some(KeyValue::new(attribute::URL_SCHEME, "http")),
+            Some(KeyValue::new(attribute::URL_PATH, self.uri.path().to_owned())),
+            self.uri.query().map(|query| KeyValue::new(attribute::URL_QUERY, query.to_owned())),
+            self.route.map(|route| KeyValue::new(attribute::HTTP_ROUTE, route)),
+            status.map(|status| {
+                KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, i64::from(status))
+            }),
+            error.map(|error| KeyValue::new(attribute::ERROR_TYPE, error)),
+            host.map(|host| KeyValue::new(attribute::SERVER_ADDRESS, host.host().to_owned())),
+            host.and_then(Authority::port_u16)
+                .map(|port| KeyValue::new(attribute::SERVER_PORT, i64::from(port))),
+            Some(KeyValue::new(
+                attribute::NETWORK_PROTOCOL_VERSION,
+                if self.version == Version::HTTP_2 { "2" } else { "1.1" },
+            )),
+            text(attribute::USER_AGENT_ORIGINAL, &self.user_agent),
+        ]
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let took = self.start.elapsed();
+        let failed = self.status.is_none_or(|status| status.is_server_error());
+        if self.observer.telemetry.logs_request(failed) {
+            self.log(took);
+        }
+        let context = self.context.as_ref();
+        if let Some(in_flight) = self.in_flight.take() {
+            let outcome = self.status.map_or(Outcome::None("cancelled"), Outcome::Status);
+            in_flight.end(outcome, took, context);
+        }
+        if let Some(context) = context {
+            end_span(context, failed, || self.attributes());
+        }
+    }
+}
