@@ -15,6 +15,7 @@ mod limits;
 mod logs;
 pub mod process;
 pub mod settings;
+mod telemetry;
 
 pub use lifecycle::{Lifecycle, Stop};
 
