@@ -1,0 +1,3 @@
+//! Export of spans and logs by OTLP.
+
+mod settings;
