@@ -68,7 +68,8 @@ impl Settings {
         look_up: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, InvalidSetting> {
         let env = Environment::new(&look_up);
-        let disabled = env.parse("OTEL_SDK_DISABLED", one_of(&[("true", true), ("false", false)]))?;
+        let disabled =
+            env.parse("OTEL_SDK_DISABLED", one_of(&[("true", true), ("false", false)]))?;
         let exporter = one_of(&[("otlp", true), ("none", false)]);
         let traces = env.parse("OTEL_TRACES_EXPORTER", &exporter)?.unwrap_or(true);
         let logs = env.parse("OTEL_LOGS_EXPORTER", &exporter)?.unwrap_or(false);

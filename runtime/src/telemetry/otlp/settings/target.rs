@@ -108,7 +108,8 @@ fn header_map(text: &str) -> Result<HeaderMap, &'static str> {
 
 fn certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let expected = "expected a file with certificates in PEM";
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    let certificates: Result<Vec<_>, _> =
+        CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
     match certificates {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
         Ok(_) => Err(format!("{expected}: it holds none")),

@@ -192,8 +192,7 @@ fn what_makes_no_sense_is_refused_with_its_name_and_value() {
         assert!(error.starts_with(&start) && error.contains(expected), "{error}");
     }
     for value in ["-0.1", "1.1", "NaN", "inf", "1 %"] {
-        let ratio =
-            [("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", value)];
+        let ratio = [("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", value)];
         let error = settings(&ratio).expect_err(value).to_string();
         let start = format!("invalid value '{value}' for 'OTEL_TRACES_SAMPLER_ARG': ");
         assert!(error.starts_with(&start) && error.ends_with("from 0.0 to 1.0"), "{error}");
