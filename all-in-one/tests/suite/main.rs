@@ -13,6 +13,7 @@ mod pages;
 mod process;
 mod readme;
 mod running;
+mod traces;
 mod upstreams;
 
 use std::{sync::Arc, time::Duration};

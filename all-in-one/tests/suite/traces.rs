@@ -1,0 +1,242 @@
+//! What a collector gets to see of a vote: one trace, from the bot to the service that counts.
+//!
+//! The collector works on while a test waits for the end of the suite, hence `multi_thread`.
+
+use std::time::Duration;
+
+use emojivoto_testkit::{
+    Binary,
+    collector::{Collector, Span, SpanKind, StatusCode},
+    eventually, http,
+};
+
+use crate::running::{Running, on_free_ports};
+
+/// Service, kind and name of a span, and the place of its parent among those before it.
+type Step = (&'static str, SpanKind, &'static str, Option<usize>);
+
+/// Where a vote passes, in the order that it does.
+const WAY: [Step; 6] = [
+    ("vote-bot", SpanKind::Client, "GET /api/vote", None),
+    ("web", SpanKind::Server, "GET /api/vote", Some(0)),
+    ("web", SpanKind::Client, "emojivoto.v1.EmojiService/FindByShortcode", Some(1)),
+    ("emoji", SpanKind::Server, "emojivoto.v1.EmojiService/FindByShortcode", Some(2)),
+    ("web", SpanKind::Client, "emojivoto.v1.VotingService/", Some(1)),
+    ("voting", SpanKind::Server, "emojivoto.v1.VotingService/", Some(4)),
+];
+
+/// The spans of a whole vote in the order of [`WAY`], if this trace is one: each at its place, and
+/// none besides.
+fn way<'a>(spans: &'a [Span], trace: &str, steps: &[Step]) -> Option<Vec<&'a Span>> {
+    let trace: Vec<_> = spans.iter().filter(|span| span.trace_id() == trace).collect();
+    let mut found: Vec<&Span> = Vec::new();
+    for (service, kind, name, parent) in steps {
+        let parent = parent.map(|parent| found[parent].span_id());
+        found.push(trace.iter().find(|span| {
+            (span.service.as_str(), span.kind()) == (*service, *kind)
+                && span.name.starts_with(name)
+                && parent.as_ref().is_none_or(|parent| span.parent_id().as_ref() == Some(parent))
+        })?);
+    }
+    (trace.len() == steps.len()).then_some(found)
+}
+
+/// Waits for the whole trace of a vote that web answered with a status.
+async fn whole_vote(collector: &Collector, status: &str) -> Vec<Span> {
+    eventually("a whole vote", || async {
+        let spans = collector.spans();
+        spans
+            .iter()
+            .filter(|span| span.service == "vote-bot" && span.name == "GET /api/vote")
+            .filter(|span| span.attribute("http.response.status_code") == Some(status))
+            .find_map(|span| way(&spans, &span.trace_id(), &WAY))
+            .map(|way| way.into_iter().cloned().collect())
+    })
+    .await
+}
+
+fn traced(collector: &Collector) -> Binary {
+    // Without a scheme, as many write it.
+    let endpoint = collector.address().to_string();
+    on_free_ports()
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+        .env("OTEL_BSP_SCHEDULE_DELAY", "100")
+}
+
+/// An attribute of each of the spans, `-` where it has none.
+fn each<'a>(spans: &'a [Span], attribute: &str) -> Vec<&'a str> {
+    spans.iter().map(|span| span.attribute(attribute).unwrap_or("-")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vote_is_one_trace_over_grpc_and_over_http() {
+    for protocol in ["grpc", "http/protobuf"] {
+        let collector = Collector::start().await;
+        let suite = Running::start(
+            traced(&collector)
+                .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{}", collector.address()))
+                .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+                .env("REQUEST_RATE", "20"),
+        );
+        let good = whole_vote(&collector, "200").await;
+        let unset = |span: &Span| span.status_code() == StatusCode::Unset;
+        assert!(good.iter().all(|span| unset(span) && span.events().is_empty()), "{good:#?}");
+        assert_eq!(good[0].parent_id(), None);
+        assert_eq!(each(&good, "http.request.method"), ["GET", "GET", "-", "-", "-", "-"]);
+        let status = ["200", "200", "-", "-", "-", "-"];
+        assert_eq!(each(&good, "http.response.status_code"), status);
+        assert_eq!(each(&good, "http.route"), ["-", "/api/vote", "-", "-", "-", "-"]);
+        assert_eq!(each(&good, "url.template"), ["/api/vote", "-", "-", "-", "-", "-"]);
+        assert_eq!(each(&good, "url.path")[1], "/api/vote");
+        assert_eq!(each(&good, "url.scheme")[1], "http");
+        assert!(each(&good, "url.query")[1].starts_with("choice=:"));
+        assert!(each(&good, "url.full")[0].contains("/api/vote?choice=:"));
+        assert!(each(&good, "user_agent.original")[1].starts_with("emojivoto-vote-bot/"));
+        assert_eq!(each(&good, "network.protocol.version")[1], "1.1");
+        assert_eq!(each(&good, "rpc.system.name"), ["-", "-", "grpc", "grpc", "grpc", "grpc"]);
+        assert_eq!(each(&good, "rpc.response.status_code"), ["-", "-", "OK", "OK", "OK", "OK"]);
+        let (web, voting) = (suite.web.port().to_string(), suite.voting.port().to_string());
+        let ports = each(&good, "server.port");
+        assert_eq!((ports[0], ports[1], ports[4], ports[5]), (&*web, &*web, &*voting, &*voting));
+        assert_eq!(each(&good, "server.address"), ["127.0.0.1"; 6]);
+        assert_eq!(each(&good, "error.type"), ["-"; 6]);
+        for span in &good[2..] {
+            assert_eq!(span.attribute("rpc.method"), Some(&*span.name));
+        }
+
+        let doughnut = whole_vote(&collector, "500").await;
+        let red: Vec<_> =
+            doughnut.iter().map(|span| span.status_code() == StatusCode::Error).collect();
+        assert_eq!(red, [true, true, false, false, true, true], "{doughnut:#?}");
+        assert!(doughnut[5].name.ends_with("/VoteDoughnut"));
+        let types = ["500", "500", "-", "-", "UNKNOWN", "UNKNOWN"];
+        assert_eq!(each(&doughnut, "error.type"), types);
+        // Recorded once, where it arises.
+        let events: Vec<_> = doughnut.iter().map(|span| span.events().len()).collect();
+        assert_eq!(events, [0, 0, 0, 0, 0, 1]);
+        let (name, attributes) = doughnut[5].events().remove(0);
+        let message = attributes.attribute("exception.message");
+        assert_eq!((name, message), ("exception", Some("votes for this emoji fail on purpose")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_that_comes_in_goes_on() {
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    const SPAN: &str = "b7ad6b7169203331";
+    let collector = Collector::start().await;
+    let suite = Running::start(traced(&collector).env("NO_BOT", "true"));
+    let w3c = vec![("traceparent", format!("00-{TRACE}-{SPAN}-01"))];
+    let single = vec![("b3", format!("{TRACE}-{SPAN}-1"))];
+    let multi = vec![
+        ("x-b3-traceid", TRACE.to_owned()),
+        ("x-b3-spanid", SPAN.to_owned()),
+        ("x-b3-sampled", "1".to_owned()),
+    ];
+    for (number, headers) in (0..).zip([w3c, single, multi]) {
+        // A trace of its own each.
+        let trace = format!("{number:02}{}", &TRACE[2..]);
+        let mut vote = ::http::Request::get(suite.url("/api/vote?choice=:joy:"));
+        for (name, value) in headers {
+            vote = vote.header(name, value.replace(TRACE, &trace));
+        }
+        assert_eq!(http::send(vote, "").await.expect("an answer").status, 200);
+        let below: Vec<_> = WAY[1..]
+            .iter()
+            .map(|(service, kind, name, parent)| {
+                (*service, *kind, *name, parent.and_then(|parent| parent.checked_sub(1)))
+            })
+            .collect();
+        let web = eventually("the trace", || async {
+            let spans = collector.spans();
+            way(&spans, &trace, &below).map(|way| way[0].clone())
+        })
+        .await;
+        assert_eq!(web.parent_id().as_deref(), Some(SPAN));
+    }
+
+    // Whoever began the trace did not want it to be kept.
+    let unsampled = ::http::Request::get(suite.url("/api/vote?choice=:joy:"))
+        .header("traceparent", format!("00-{}-{SPAN}-00", TRACE.replace('0', "1")));
+    http::send(unsampled, "").await.expect("an answer");
+    suite.run.signal("TERM");
+    let (code, lines, _) = suite.end();
+    assert_eq!(code, Some(0), "{lines:#?}");
+    let spans = collector.spans();
+    assert_eq!(spans.iter().filter(|span| span.trace_id().starts_with("1a")).count(), 0);
+    assert_eq!(spans.iter().filter(|span| span.name == "GET /api/vote").count(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_of_the_drain_arrive() {
+    let collector = Collector::start().await;
+    let held = traced(&collector).env("NO_BOT", "true").env("ARTIFICIAL_DELAY", "500ms");
+    // Not before the end.
+    let suite = Running::start(held.env("OTEL_BSP_SCHEDULE_DELAY", "3600000"));
+    let url = suite.url("/api/vote?choice=:joy:");
+    let vote = tokio::spawn(async move { http::get(&url).await.status });
+    suite.rpc_started("VoteJoy").await;
+    suite.run.signal("TERM");
+    assert_eq!(vote.await.expect("no panic"), 200);
+    let (code, lines, _) = suite.end();
+    assert_eq!(code, Some(0), "{lines:#?}");
+    let spans = collector.spans();
+    let vote = spans.iter().find(|span| span.name == "GET /api/vote").expect("the vote");
+    assert_eq!(spans.iter().filter(|span| span.trace_id() == vote.trace_id()).count(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_collector_nothing_fails_and_what_is_lost_is_counted() {
+    // The port is free again once its collector is gone.
+    let nobody = Collector::start().await.address().to_string();
+    let endpoint = on_free_ports().env("OTEL_EXPORTER_OTLP_ENDPOINT", nobody);
+    let suite =
+        Running::start(endpoint.env("NO_BOT", "true").env("OTEL_BSP_SCHEDULE_DELAY", "100"));
+    for _ in 0..10 {
+        assert_eq!(suite.vote(":joy:").await, 200);
+    }
+    eventually("lost spans", || async {
+        let metrics = suite.scrape().await;
+        let lost = metrics.lines().any(|line| {
+            line.starts_with("otel_sdk_exporter_span_exported_total{")
+                && line.contains("error_type=\"unavailable\"")
+                && !line.ends_with(" 0")
+        });
+        lost.then_some(())
+    })
+    .await;
+    suite.run.signal("TERM");
+    let (code, lines, _) = suite.end();
+    assert_eq!(code, Some(0), "{lines:#?}");
+    let warnings = lines.iter().filter(|line| line.contains(" WARN ")).count();
+    assert!((1..=4).contains(&warnings), "one a service at most: {lines:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_hangs_slows_nothing() {
+    let collector = Collector::hanging().await;
+    let suite = Running::start(
+        traced(&collector).env("NO_BOT", "true").env("OTEL_EXPORTER_OTLP_TIMEOUT", "3600000"),
+    );
+    let votes = async {
+        for _ in 0..100 {
+            assert_eq!(suite.vote(":joy:").await, 200);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), votes).await.expect("votes go on");
+    suite.run.signal("TERM");
+    let (code, lines, _) = suite.end();
+    assert_eq!(code, Some(0), "{lines:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_it_is_switched_off_nothing_is_exported() {
+    for (name, value) in [("OTEL_SDK_DISABLED", "true"), ("OTEL_TRACES_EXPORTER", "none")] {
+        let collector = Collector::start().await;
+        let suite = Running::start(traced(&collector).env("NO_BOT", "true").env(name, value));
+        assert_eq!(suite.vote(":joy:").await, 200);
+        suite.run.signal("TERM");
+        let (code, lines, _) = suite.end();
+        assert_eq!((code, collector.spans().len()), (Some(0), 0), "{lines:#?}");
+    }
+}
