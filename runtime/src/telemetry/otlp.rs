@@ -17,7 +17,7 @@ mod transport;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -34,7 +34,7 @@ use processor::Enqueue;
 use queue::{Health, Queue, Stop, queue};
 use resource::{is_named, resource};
 use sampler::sampler;
-pub(crate) use settings::{InvalidSetting, Settings};
+pub(crate) use settings::Settings;
 use tokio::{task::JoinHandle, time::timeout};
 use tracing::Subscriber;
 use tracing_subscriber::{Layer, filter::filter_fn, registry::LookupSpan};
@@ -86,7 +86,6 @@ impl Route {
         let scheme = endpoint.scheme_str().unwrap_or_default();
         // Without a query, which may hold a token.
         let endpoint = format!("{scheme}://{authority}{}", endpoint.path());
-        tracing::info!("exporting {what}s to {endpoint}");
         let health = Arc::new(Health::new(what, endpoint));
         Ok(Self { what, signal, timeout, transport, health })
     }
@@ -100,13 +99,6 @@ impl Otlp {
             signal.clone().map(|signal| Route::new(what, signal)).transpose()
         };
         let (traces, logs) = (route("span", &settings.traces)?, route("log", &settings.logs)?);
-        if hosted == Hosted::Several && is_named(&settings) && (traces.is_some() || logs.is_some())
-        {
-            tracing::warn!(
-                "the service name of OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES is ignored: \
-                 this process hosts several services, and each reports under its own name"
-            );
-        }
         Ok(Self(Arc::new(Inner {
             settings,
             hosted,
@@ -117,6 +109,22 @@ impl Otlp {
             tasks: Mutex::default(),
             stop: Stop::default(),
         })))
+    }
+
+    /// Says what is exported where. Apart from [`new`](Self::new), because logs, which may be exported
+    /// themselves, start after that.
+    pub(crate) fn announce(&self) {
+        let Inner { settings, hosted, traces, logs, .. } = &*self.0;
+        let routes = || [traces, logs].into_iter().flatten();
+        for Route { what, health, .. } in routes() {
+            tracing::info!("exporting {what}s to {}", health.endpoint());
+        }
+        if *hosted == Hosted::Several && is_named(settings) && routes().next().is_some() {
+            tracing::warn!(
+                "the service name of OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES is ignored: \
+                 this process hosts several services, and each reports under its own name"
+            );
+        }
     }
 
     /// What makes the spans of a service; nothing when no traces are exported.
@@ -200,7 +208,7 @@ impl Otlp {
         queue
     }
 
-    fn tasks(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
+    fn tasks(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

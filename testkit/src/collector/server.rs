@@ -9,7 +9,7 @@ use axum::{
     Router,
     body::Bytes,
     extract::{Request, State},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, HeaderValue, StatusCode},
     middleware::{self, Next},
     response::Response,
     routing::post,
@@ -179,7 +179,7 @@ async fn export<E: Exported>(
 const PROTOBUF: &str = "application/x-protobuf";
 
 fn decode<E: Exported>(headers: &HeaderMap, body: &[u8]) -> Result<E, String> {
-    let header = |name| headers.get(name).map(|value| value.as_bytes());
+    let header = |name| headers.get(name).map(HeaderValue::as_bytes);
     if header("content-type") != Some(PROTOBUF.as_bytes()) {
         return Err(format!("not {PROTOBUF}: {headers:?}"));
     }

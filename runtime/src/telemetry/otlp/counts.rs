@@ -69,12 +69,6 @@ impl Counts {
     pub(super) fn exported(&self, outcome: Outcome, number: usize) {
         self.exported[outcome as usize].fetch_add(number as u64, Relaxed);
     }
-
-    #[cfg(test)]
-    pub(super) fn of(&self, outcome: Outcome) -> (u64, u64) {
-        let index = outcome as usize;
-        (self.processed[index].load(Relaxed), self.exported[index].load(Relaxed))
-    }
 }
 
 /// All counts of a process.

@@ -75,6 +75,10 @@ impl Health {
         Self { what, endpoint, failing: AtomicBool::new(false) }
     }
 
+    pub(super) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
     fn report(&self, failure: Option<&Failure>) {
         let Self { what, endpoint, failing } = self;
         let failed_before = failing.swap(failure.is_some(), Relaxed);

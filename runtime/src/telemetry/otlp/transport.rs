@@ -47,7 +47,7 @@ pub(super) struct Transport {
 #[derive(Debug)]
 enum Wire {
     Grpc(Channel),
-    Http(Http),
+    Http(Box<Http>),
 }
 
 impl Transport {
@@ -62,10 +62,10 @@ impl Transport {
                     .http2_keep_alive_interval(KEEPALIVE)
                     .connect_with_connector_lazy(connector),
             ),
-            Protocol::HttpProtobuf => Wire::Http(Http {
+            Protocol::HttpProtobuf => Wire::Http(Box::new(Http {
                 client: Client::builder(TokioExecutor::new()).build(connector),
                 last_error: last_error.clone(),
-            }),
+            })),
         };
         Ok(Self { target, timeout, wire, last_error })
     }
