@@ -59,6 +59,7 @@ impl Transport {
             // Pings find out that a collector has vanished without a word.
             Protocol::Grpc => Wire::Grpc(
                 Endpoint::from(target.endpoint.clone())
+                    .connect_timeout(CONNECT_TIMEOUT)
                     .http2_keep_alive_interval(KEEPALIVE)
                     .connect_with_connector_lazy(connector),
             ),
