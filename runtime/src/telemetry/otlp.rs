@@ -1,6 +1,6 @@
 //! Export of spans and logs by OTLP, as the `OTEL_*` variables ask for it.
 //!
-//! The SDK makes spans and log records; what it hands over goes into a bounded [`queue`] without ever
+//! The SDK makes spans and log records; what it hands over goes into a bounded [`mod@queue`] without ever
 //! waiting, and a task of its own takes batches from there to the collector.
 
 mod counts;
