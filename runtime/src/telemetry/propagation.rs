@@ -86,6 +86,9 @@ impl Propagator {
     /// context for the sampler and for [`inject`](Self::inject), see [`Wish`].
     pub(crate) fn extract(self, headers: &HeaderMap) -> Option<Context> {
         let Self(formats) = self;
+        if !headers::may_hold_context(headers) {
+            return None;
+        }
         let mut found = None;
         if formats.tracecontext && headers::is_traceparent(headers) {
             let cx = TraceContextPropagator::new()
