@@ -1,6 +1,6 @@
 //! Export of spans and logs by OTLP, as the `OTEL_*` variables ask for it.
 //!
-//! The SDK makes spans and log records; what it hands over goes into a bounded [`queue`] without ever
+//! The SDK makes spans and log records; what it hands over goes into a bounded [`mod@queue`] without ever
 //! waiting, and a task of its own takes batches from there to the collector.
 
 mod counts;
@@ -17,7 +17,7 @@ mod transport;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -111,14 +111,15 @@ impl Otlp {
         })))
     }
 
-    /// Logs where spans and logs go: to be called once there are logs.
+    /// Says what is exported where. Apart from [`new`](Self::new), because logs, which may be exported
+    /// themselves, start after that.
     pub(crate) fn announce(&self) {
         let Inner { settings, hosted, traces, logs, .. } = &*self.0;
-        let routes: Vec<_> = [traces, logs].into_iter().flatten().collect();
-        for Route { what, health, .. } in &routes {
+        let routes = || [traces, logs].into_iter().flatten();
+        for Route { what, health, .. } in routes() {
             tracing::info!("exporting {what}s to {}", health.endpoint());
         }
-        if *hosted == Hosted::Several && is_named(settings) && !routes.is_empty() {
+        if *hosted == Hosted::Several && is_named(settings) && routes().next().is_some() {
             tracing::warn!(
                 "the service name of OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES is ignored: \
                  this process hosts several services, and each reports under its own name"
@@ -207,7 +208,7 @@ impl Otlp {
         queue
     }
 
-    fn tasks(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
+    fn tasks(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

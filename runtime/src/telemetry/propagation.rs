@@ -18,6 +18,7 @@ use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 
 /// The headers that a process understands and those that it writes, as `OTEL_PROPAGATORS` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "any combination of them makes sense")]
 pub(crate) struct Formats {
     tracecontext: bool,
     baggage: bool,
@@ -70,7 +71,7 @@ impl FromStr for Formats {
 }
 
 /// Reads and writes the headers that join the spans of several processes into one trace.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Propagator(Formats);
 
 impl Propagator {
@@ -83,8 +84,11 @@ impl Propagator {
     ///
     /// W3C's `traceparent` wins over B3. B3's wishes that W3C has no words for are kept in the
     /// context for the sampler and for [`inject`](Self::inject), see [`Wish`].
-    pub(crate) fn extract(&self, headers: &HeaderMap) -> Option<Context> {
+    pub(crate) fn extract(self, headers: &HeaderMap) -> Option<Context> {
         let Self(formats) = self;
+        if !headers::may_hold_context(headers) {
+            return None;
+        }
         let mut found = None;
         if formats.tracecontext && headers::is_traceparent(headers) {
             let cx = TraceContextPropagator::new()
@@ -106,7 +110,7 @@ impl Propagator {
     }
 
     /// Writes what a context holds into the headers of a request, over what they held of it.
-    pub(crate) fn inject(&self, cx: &Context, headers: &mut HeaderMap) {
+    pub(crate) fn inject(self, cx: &Context, headers: &mut HeaderMap) {
         let Self(formats) = self;
         if formats.tracecontext {
             TraceContextPropagator::new().inject_context(cx, &mut Outgoing(headers));

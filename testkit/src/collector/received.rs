@@ -1,6 +1,6 @@
 //! Spans and log records, with what tests ask of them.
 
-use std::{collections::BTreeMap, ops::Deref};
+use std::{collections::BTreeMap, fmt::Write as _, ops::Deref};
 
 use opentelemetry_proto::tonic::{
     common::v1::{AnyValue, KeyValue, any_value::Value},
@@ -47,29 +47,29 @@ pub struct Span {
     /// The part of the program that made it.
     pub scope: String,
     attributes: Attributes,
-    span: ProtoSpan,
+    message: ProtoSpan,
 }
 
 impl Span {
     pub(super) fn new(resource: &Attributes, scope: &str, span: ProtoSpan) -> Self {
         let service = resource.attribute("service.name").unwrap_or_default().to_owned();
         let attributes = Attributes::new(span.attributes.clone());
-        Self { service, scope: scope.to_owned(), attributes, span }
+        Self { service, scope: scope.to_owned(), attributes, message: span }
     }
 
     /// The id of its trace: 32 hexadecimal digits.
     pub fn trace_id(&self) -> String {
-        hex(&self.span.trace_id)
+        hex(&self.message.trace_id)
     }
 
     /// Its own id: 16 hexadecimal digits.
     pub fn span_id(&self) -> String {
-        hex(&self.span.span_id)
+        hex(&self.message.span_id)
     }
 
     /// The id of its parent; nothing when it is the root of its trace.
     pub fn parent_id(&self) -> Option<String> {
-        Some(hex(&self.span.parent_span_id)).filter(|id| !id.is_empty())
+        Some(hex(&self.message.parent_span_id)).filter(|id| !id.is_empty())
     }
 
     /// The value of an attribute, or nothing.
@@ -104,7 +104,7 @@ impl Deref for Span {
     type Target = ProtoSpan;
 
     fn deref(&self) -> &ProtoSpan {
-        &self.span
+        &self.message
     }
 }
 
@@ -116,29 +116,29 @@ pub struct Log {
     /// The part of the program that wrote it: the target of the log line.
     pub scope: String,
     attributes: Attributes,
-    record: LogRecord,
+    message: LogRecord,
 }
 
 impl Log {
     pub(super) fn new(resource: &Attributes, scope: &str, record: LogRecord) -> Self {
         let service = resource.attribute("service.name").unwrap_or_default().to_owned();
         let attributes = Attributes::new(record.attributes.clone());
-        Self { service, scope: scope.to_owned(), attributes, record }
+        Self { service, scope: scope.to_owned(), attributes, message: record }
     }
 
     /// What it says.
     pub fn body(&self) -> String {
-        text(self.record.body.clone())
+        text(self.message.body.clone())
     }
 
     /// The id of the trace that it belongs to; empty if to none.
     pub fn trace_id(&self) -> String {
-        hex(&self.record.trace_id)
+        hex(&self.message.trace_id)
     }
 
     /// The id of the span that it belongs to; empty if to none.
     pub fn span_id(&self) -> String {
-        hex(&self.record.span_id)
+        hex(&self.message.span_id)
     }
 
     /// The value of an attribute, or nothing.
@@ -152,10 +152,13 @@ impl Deref for Log {
     type Target = LogRecord;
 
     fn deref(&self) -> &LogRecord {
-        &self.record
+        &self.message
     }
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a String takes everything");
+        text
+    })
 }

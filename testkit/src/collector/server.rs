@@ -8,8 +8,8 @@ use std::{
 use axum::{
     Router,
     body::Bytes,
-    extract::{Request, State},
-    http::{HeaderMap, StatusCode},
+    extract::{DefaultBodyLimit, Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode},
     middleware::{self, Next},
     response::Response,
     routing::post,
@@ -58,11 +58,16 @@ struct Server {
 pub(super) fn router(answer: Answer, received: &Arc<Mutex<Received>>) -> Router {
     let server = Server { answer, received: Arc::clone(received) };
     let gzip = CompressionEncoding::Gzip;
-    let traces = TraceServiceServer::new(server.clone()).accept_compressed(gzip);
-    let logs = LogsServiceServer::new(server.clone()).accept_compressed(gzip);
+    let traces = TraceServiceServer::new(server.clone())
+        .accept_compressed(gzip)
+        .max_decoding_message_size(usize::MAX);
+    let logs = LogsServiceServer::new(server.clone())
+        .accept_compressed(gzip)
+        .max_decoding_message_size(usize::MAX);
     let http = Router::new()
         .route("/v1/traces", post(export::<ExportTraceServiceRequest>))
         .route("/v1/logs", post(export::<ExportLogsServiceRequest>))
+        .layer(DefaultBodyLimit::disable())
         .with_state(server.clone());
     Routes::new(traces)
         .add_service(logs)
@@ -179,7 +184,7 @@ async fn export<E: Exported>(
 const PROTOBUF: &str = "application/x-protobuf";
 
 fn decode<E: Exported>(headers: &HeaderMap, body: &[u8]) -> Result<E, String> {
-    let header = |name| headers.get(name).map(|value| value.as_bytes());
+    let header = |name| headers.get(name).map(HeaderValue::as_bytes);
     if header("content-type") != Some(PROTOBUF.as_bytes()) {
         return Err(format!("not {PROTOBUF}: {headers:?}"));
     }

@@ -11,7 +11,7 @@ use std::{
 
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric as _},
+    encoding::{DescriptorEncoder, EncodeMetric as _, MetricEncoder},
     metrics::{MetricType, counter::ConstCounter},
 };
 
@@ -34,6 +34,7 @@ pub(super) enum Outcome {
 use Outcome::{QueueFull, Rejected, Shutdown, Success, Timeout, Unavailable};
 
 impl Outcome {
+    const KINDS: usize = Self::Rejected as usize + 1; // the last of them
     const OF_PROCESSOR: [Self; 3] = [Success, QueueFull, Shutdown];
     const OF_EXPORTER: [Self; 5] = [Success, Timeout, Unavailable, Rejected, Shutdown];
 
@@ -53,27 +54,46 @@ impl Outcome {
 #[derive(Debug)]
 pub(super) struct Counts {
     what: &'static str,
-    processor: String,
-    exporter: String,
-    processed: [AtomicU64; 6],
-    exported: [AtomicU64; 6],
+    processor: Component,
+    exporter: Component,
+}
+
+/// A part of the SDK, and what became of the things that it got.
+#[derive(Debug)]
+struct Component {
+    name: String,
+    numbers: [AtomicU64; Outcome::KINDS],
+}
+
+impl Component {
+    fn new(name: String) -> Self {
+        Self { name, numbers: Default::default() }
+    }
+
+    fn add(&self, outcome: Outcome, number: usize) {
+        self.numbers[outcome as usize].fetch_add(number as u64, Relaxed);
+    }
+
+    fn encode(&self, outcomes: &[Outcome], family: &mut MetricEncoder<'_>) -> fmt::Result {
+        for outcome in outcomes {
+            let labels =
+                [("otel_component_name", self.name.as_str()), ("error_type", outcome.error_type())];
+            let number = self.numbers[*outcome as usize].load(Relaxed);
+            ConstCounter::new(number).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
 }
 
 impl Counts {
     /// They left the queue, or never got into it.
     pub(super) fn processed(&self, outcome: Outcome, number: usize) {
-        self.processed[outcome as usize].fetch_add(number as u64, Relaxed);
+        self.processor.add(outcome, number);
     }
 
     /// The collector was asked to take them.
     pub(super) fn exported(&self, outcome: Outcome, number: usize) {
-        self.exported[outcome as usize].fetch_add(number as u64, Relaxed);
-    }
-
-    #[cfg(test)]
-    pub(super) fn of(&self, outcome: Outcome) -> (u64, u64) {
-        let index = outcome as usize;
-        (self.processed[index].load(Relaxed), self.exported[index].load(Relaxed))
+        self.exporter.add(outcome, number);
     }
 }
 
@@ -86,10 +106,8 @@ impl AllCounts {
     pub(super) fn add(&self, what: &'static str, exporter: &str, service: &str) -> Arc<Counts> {
         let counts = Arc::new(Counts {
             what,
-            processor: format!("batching_{what}_processor/{service}"),
-            exporter: format!("{exporter}_{what}_exporter/{service}"),
-            processed: Default::default(),
-            exported: Default::default(),
+            processor: Component::new(format!("batching_{what}_processor/{service}")),
+            exporter: Component::new(format!("{exporter}_{what}_exporter/{service}")),
         });
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&counts));
         counts
@@ -110,14 +128,7 @@ impl Collector for AllCounts {
             );
             let mut family = encoder.encode_descriptor(&name, &help, None, MetricType::Counter)?;
             for counts in &counts {
-                for outcome in Outcome::OF_PROCESSOR {
-                    let labels = [
-                        ("otel_component_name", counts.processor.as_str()),
-                        ("error_type", outcome.error_type()),
-                    ];
-                    let number = counts.processed[outcome as usize].load(Relaxed);
-                    ConstCounter::new(number).encode(family.encode_family(&labels)?)?;
-                }
+                counts.processor.encode(&Outcome::OF_PROCESSOR, &mut family)?;
             }
             let (name, help) = (
                 format!("otel_sdk_exporter_{what}_exported"),
@@ -125,14 +136,7 @@ impl Collector for AllCounts {
             );
             let mut family = encoder.encode_descriptor(&name, &help, None, MetricType::Counter)?;
             for counts in &counts {
-                for outcome in Outcome::OF_EXPORTER {
-                    let labels = [
-                        ("otel_component_name", counts.exporter.as_str()),
-                        ("error_type", outcome.error_type()),
-                    ];
-                    let number = counts.exported[outcome as usize].load(Relaxed);
-                    ConstCounter::new(number).encode(family.encode_family(&labels)?)?;
-                }
+                counts.exporter.encode(&Outcome::OF_EXPORTER, &mut family)?;
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Exporters: what takes batches to a collector.
 
-use std::{fmt::Display, future::Future, time::Duration};
+use std::{future::Future, time::Duration};
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry_sdk::{
@@ -93,10 +93,10 @@ impl Export for Exporter<opentelemetry_otlp::LogExporter> {
 
 /// An error with all its causes: `cannot connect: refused`.
 pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| join(&text, cause))
-}
-
-fn join(text: &str, cause: &dyn Display) -> String {
-    format!("{text}: {cause}")
+    let mut text = error.to_string();
+    for cause in std::iter::successors(error.source(), |cause| cause.source()) {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+    }
+    text
 }

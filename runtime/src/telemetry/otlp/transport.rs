@@ -47,7 +47,7 @@ pub(super) struct Transport {
 #[derive(Debug)]
 enum Wire {
     Grpc(Channel),
-    Http(Http),
+    Http(Box<Http>),
 }
 
 impl Transport {
@@ -59,13 +59,14 @@ impl Transport {
             // Pings find out that a collector has vanished without a word.
             Protocol::Grpc => Wire::Grpc(
                 Endpoint::from(target.endpoint.clone())
+                    .connect_timeout(CONNECT_TIMEOUT)
                     .http2_keep_alive_interval(KEEPALIVE)
                     .connect_with_connector_lazy(connector),
             ),
-            Protocol::HttpProtobuf => Wire::Http(Http {
+            Protocol::HttpProtobuf => Wire::Http(Box::new(Http {
                 client: Client::builder(TokioExecutor::new()).build(connector),
                 last_error: last_error.clone(),
-            }),
+            })),
         };
         Ok(Self { target, timeout, wire, last_error })
     }

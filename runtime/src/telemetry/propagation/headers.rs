@@ -57,6 +57,15 @@ impl Injector for Outgoing<'_> {
     }
 }
 
+/// Whether there is any header that could be of use. Most requests have none, and one look at each
+/// name costs less than to look for each of those.
+pub(super) fn may_hold_context(headers: &HeaderMap) -> bool {
+    headers
+        .keys()
+        .map(HeaderName::as_str)
+        .any(|name| matches!(name, "traceparent" | "baggage" | "b3") || name.starts_with("x-b3-"))
+}
+
 /// Whether there is one `traceparent` with fields of the right lengths; OpenTelemetry's parser
 /// checks the rest, but takes short ids as well. See
 /// <https://www.w3.org/TR/trace-context/#traceparent-header>.
