@@ -198,10 +198,9 @@ async fn ask_http(suite: &Running, numbers: std::ops::Range<usize>) {
         TcpStream::connect(suite.web).await.expect("a connection").into_split();
     let numbers: Vec<_> = numbers.collect();
     for numbers in numbers.chunks(AT_ONCE) {
-        let text: String = numbers
-            .iter()
-            .map(|n| format!("BREW{n} /made/up/{n}?{n}={n} HTTP/1.1\r\nhost: {n}.example\r\n\r\n"))
-            .collect();
+        let request =
+            |n| format!("BREW{n} /made/up/{n}?{n}={n} HTTP/1.1\r\nhost: {n}.example\r\n\r\n");
+        let text = numbers.iter().map(request).collect::<Vec<_>>().concat();
         let sent = requests.write_all(text.as_bytes());
         let (sent, ()) = tokio::join!(sent, answers_of(&mut answers, numbers.len()));
         sent.expect("an open connection");

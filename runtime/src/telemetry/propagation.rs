@@ -71,7 +71,7 @@ impl FromStr for Formats {
 }
 
 /// Reads and writes the headers that join the spans of several processes into one trace.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Propagator(Formats);
 
 impl Propagator {
