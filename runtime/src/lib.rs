@@ -12,7 +12,6 @@ mod healthcheck;
 pub mod http;
 mod lifecycle;
 mod limits;
-mod logs;
 pub mod process;
 pub mod settings;
 pub mod telemetry;

@@ -22,9 +22,9 @@ use tokio::{
 use crate::{
     Error, Lifecycle, Stop, Telemetry,
     admin::{self, Services},
-    cli, http, logs,
+    cli, http,
     settings::{Common, LogFormat},
-    telemetry::{metrics::Metrics, requests::RequestLog},
+    telemetry::{logs, metrics::Metrics, requests::RequestLog},
 };
 
 /// A port could not be listened on.
@@ -193,10 +193,12 @@ pub fn main<S: Args>(
         Err(exit_code) => return exit_code,
     };
     let logs = logs::init(&common);
+    let metrics = Metrics::of_process();
+    metrics.register(logs.dropped());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = runtime.map_err(Error::from).and_then(|runtime| {
         let start = async |process: &mut Process| start(settings, process).await;
-        let outcome = runtime.block_on(live(&common, interfaces, start));
+        let outcome = runtime.block_on(live(&common, interfaces, metrics, start));
         // Nothing is waited for that did not end in time, such as a name that is being looked up.
         runtime.shutdown_background();
         outcome
@@ -218,13 +220,13 @@ pub fn main<S: Args>(
 async fn live(
     settings: &Common,
     interfaces: Interfaces,
+    metrics: Metrics,
     start: impl AsyncFnOnce(&mut Process) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let signals = Signals::listen()?;
     let services = Services::default();
     let listener = interfaces.listen("PROM_PORT", settings.prom_port).await?;
     let admin = listener.local_addr()?;
-    let metrics = Metrics::of_process();
     let app = admin::router(services.clone(), metrics.clone());
     // Never told to stop: it answers until the process is gone.
     let (admin_life, _admin_stop) = Lifecycle::new();

@@ -6,6 +6,7 @@
 
 mod codes;
 pub mod grpc;
+pub(crate) mod logs;
 pub(crate) mod metrics;
 mod propagation;
 pub(crate) mod requests;

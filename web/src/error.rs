@@ -10,6 +10,7 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
+use emojivoto_runtime::telemetry::record_error;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use tonic::Code;
@@ -139,8 +140,9 @@ struct Body {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let status = self.status();
-        if status.is_server_error() {
-            tracing::warn!(error = &self as &dyn std::error::Error, "request failed");
+        // The others arose elsewhere, and were recorded there.
+        if let Self::Page(error) = &self {
+            record_error(error);
         }
         let mut response = (status, Json(Body { error: self.message() })).into_response();
         if status == StatusCode::SERVICE_UNAVAILABLE {

@@ -28,8 +28,9 @@ use http::{
 };
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
+use tracing::Level;
 
-use crate::app::ROUTES;
+use crate::{app::ROUTES, error::Error};
 
 /// Not a status that anybody gets: the client went away before its answer. As nginx writes it.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -97,7 +98,7 @@ impl<F: Future<Output = Result<Response, E>>, E> Future for Observed<F> {
         let this = self.project();
         let response = ready!(this.answer.poll(cx))?;
         if let Some(exchange) = this.exchange.take() {
-            exchange.end(response.status());
+            exchange.end(&response);
         }
         Poll::Ready(Ok(response))
     }
@@ -117,6 +118,7 @@ struct Exchange {
     context: Option<Context>,
     in_flight: Option<InFlight>,
     status: Option<StatusCode>,
+    error: Option<Arc<Error>>,
 }
 
 impl Exchange {
@@ -140,31 +142,42 @@ impl Exchange {
             start: Instant::now(),
             context,
             status: None,
+            error: None,
         }
     }
 
-    fn end(mut self, status: StatusCode) {
-        self.status = Some(status);
+    fn end(mut self, response: &Response) {
+        self.status = Some(response.status());
+        self.error = response.extensions().get().cloned();
     }
 
-    /// A line in the log. Test suites of meshes look for the target between spaces.
-    fn log(&self, took: Duration) {
+    /// A line in the log, with what went wrong if something did on our side. Test suites of meshes
+    /// look for the target between spaces.
+    fn log(&self, took: Duration, failed: bool) {
         let _in_context = self.context.clone().map(Context::attach);
         let method = self.method.as_str();
         // The target alone, also where HTTP/2 sends it with scheme and host.
         let target = self.uri.path_and_query().map_or(self.uri.path(), PathAndQuery::as_str);
         let status = self.status.map_or(CLIENT_CLOSED_REQUEST, |status| status.as_u16());
         let milliseconds = took.as_secs_f64() * 1_000.0;
-        tracing::info!(
-            target: "web",
-            {
-                http.request.method = method,
-                http.route = self.route,
-                http.response.status_code = status,
-                duration_ms = milliseconds,
-            },
-            "{method} {target} {status} {milliseconds:.1}ms"
-        );
+        let error = self.error.as_deref().filter(|_| failed);
+        macro_rules! line {
+            ($level:expr) => {
+                tracing::event!(
+                    target: "web",
+                    $level,
+                    {
+                        error = error.map(|error| error as &dyn std::error::Error),
+                        http.request.method = method,
+                        http.route = self.route,
+                        http.response.status_code = status,
+                        http.server.request.duration = took.as_secs_f64(),
+                    },
+                    "{method} {target} {status} {milliseconds:.1}ms"
+                )
+            };
+        }
+        if failed { line!(Level::WARN) } else { line!(Level::INFO) }
     }
 
     fn attributes(&self) -> [Option<KeyValue>; 12] {
@@ -213,7 +226,7 @@ impl Drop for Exchange {
         let took = self.start.elapsed();
         let failed = self.status.is_none_or(|status| status.is_server_error());
         if self.observer.telemetry.logs_request(failed) {
-            self.log(took);
+            self.log(took, failed);
         }
         let context = self.context.as_ref();
         if let Some(in_flight) = self.in_flight.take() {

@@ -4,7 +4,7 @@ use emojivoto_testkit::{Binary, behaves, http, refuses};
 
 const EMOJIVOTO: &str = env!("CARGO_BIN_EXE_emojivoto");
 
-fn on_free_ports() -> Binary {
+pub(crate) fn on_free_ports() -> Binary {
     Binary::new(EMOJIVOTO).envs(&[
         ("WEB_PORT", "0"),
         ("EMOJI_PORT", "0"),

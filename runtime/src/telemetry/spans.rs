@@ -104,7 +104,7 @@ pub fn record_error_in(context: &Context, error: &dyn Error) {
 }
 
 /// An error and what caused it, in one line.
-pub(super) fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -60,8 +60,8 @@ pub(crate) async fn live(State(app): State<Arc<App>>) -> Response {
 }
 
 /// Turns the [`Error`] that a page ended with, if it did, into a page that says so.
-pub(crate) async fn error_page(State(app): State<Arc<App>>, mut response: Response) -> Response {
-    let Some(error) = response.extensions_mut().remove::<Arc<Error>>() else {
+pub(crate) async fn error_page(State(app): State<Arc<App>>, response: Response) -> Response {
+    let Some(error) = response.extensions().get::<Arc<Error>>().cloned() else {
         return response;
     };
     let (heading, hint, message) = (error.heading(), error.hint(), error.message());

@@ -1,0 +1,301 @@
+//! What Prometheus gets to see of the running suite.
+
+use std::net::SocketAddr;
+
+use emojivoto_proto::{
+    Shortcode,
+    voting::{self, VoteRequest, VotingClient},
+};
+use emojivoto_testkit::{Binary, Run, eventually, http};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpStream, tcp::OwnedReadHalf},
+};
+use tonic::{
+    Code, Request,
+    client::Grpc,
+    transport::{Channel, Endpoint},
+};
+use tonic_prost::ProstCodec;
+
+use crate::process::on_free_ports;
+
+/// The suite in a process of its own, without a bot unless a test starts one.
+struct Running {
+    run: Run,
+    admin: SocketAddr,
+    voting: SocketAddr,
+    web: SocketAddr,
+}
+
+impl Running {
+    fn start(binary: Binary) -> Self {
+        let mut run = binary.start();
+        let admin = run.address("PROM_PORT");
+        let voting = run.address("VOTING_PORT");
+        let web = run.address("WEB_PORT");
+        run.line("Ctrl-C ends it");
+        Self { run, admin, voting, web }
+    }
+
+    fn without_bot() -> Self {
+        Self::start(on_free_ports().env("NO_BOT", "true"))
+    }
+
+    async fn scrape(&self) -> String {
+        http::get(&format!("http://{}/metrics", self.admin)).await.body
+    }
+
+    async fn vote(&self, choice: &str) -> u16 {
+        let vote = format!("http://{}/api/vote?choice={choice}", self.web);
+        http::get(&vote).await.status.as_u16()
+    }
+
+    fn voting_channel(&self) -> Channel {
+        Endpoint::from_shared(format!("http://{}", self.voting)).expect("a URL").connect_lazy()
+    }
+}
+
+/// The value of a series, written as it is exposed.
+fn value(metrics: &str, series: &str) -> Option<f64> {
+    let line = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.map(|value| value.parse().expect("a number"))
+}
+
+fn rpc(method: &str) -> String {
+    format!(r#"grpc_type="unary",grpc_service="emojivoto.v1.VotingService",grpc_method="{method}""#)
+}
+
+/// The number of series.
+fn series(metrics: &str) -> usize {
+    metrics.lines().filter(|line| !line.starts_with('#')).count()
+}
+
+#[tokio::test]
+async fn every_rpc_and_every_emoji_is_there_before_the_first_vote() {
+    let suite = Running::without_bot();
+    let metrics = suite.scrape().await;
+    for method in voting::Method::all() {
+        let labels = rpc(method.name());
+        for name in ["started", "msg_received", "msg_sent"] {
+            for side in ["server", "client"] {
+                let series = format!("grpc_{side}_{name}_total{{{labels}}}");
+                let value = value(&metrics, &series).unwrap_or_else(|| panic!("{series}"));
+                // web has asked for the results to see whether its backends are there.
+                assert!(value == 0.0 || method == voting::Method::Results, "{series} {value}");
+            }
+        }
+        let handled = format!("grpc_server_handled_total{{{labels},grpc_code=\"OK\"}}");
+        assert!(value(&metrics, &handled).is_some(), "{handled}");
+    }
+    for emoji in Shortcode::all() {
+        let votes = format!("emojivoto_votes_total{{emoji=\"{emoji}\"}}");
+        assert_eq!(value(&metrics, &votes), Some(0.0), "{votes}");
+    }
+}
+
+#[tokio::test]
+async fn a_vote_is_counted_wherever_it_passes() {
+    let suite = Running::without_bot();
+    assert_eq!(suite.vote(":joy:").await, 200);
+    assert_eq!(suite.vote(":doughnut:").await, 500);
+    assert_eq!(suite.vote(":nobody:").await, 400);
+    let metrics = suite.scrape().await;
+    let one = |series: &str| {
+        assert_eq!(value(&metrics, series), Some(1.0), "{series} in\n{metrics}");
+    };
+    for (method, code) in [("VoteJoy", "OK"), ("VoteDoughnut", "Unknown")] {
+        let labels = rpc(method);
+        for side in ["server", "client"] {
+            one(&format!("grpc_{side}_started_total{{{labels}}}"));
+            one(&format!("grpc_{side}_handled_total{{{labels},grpc_code=\"{code}\"}}"));
+            one(&format!("grpc_{side}_handling_seconds_count{{{labels}}}"));
+            one(&format!("grpc_{side}_handling_seconds_bucket{{le=\"+Inf\",{labels}}}"));
+        }
+        one(&format!("grpc_server_msg_received_total{{{labels}}}"));
+        one(&format!("grpc_client_msg_sent_total{{{labels}}}"));
+    }
+    // An error carries no message.
+    for (method, messages) in [("VoteJoy", 1.0), ("VoteDoughnut", 0.0)] {
+        let sent = format!("grpc_server_msg_sent_total{{{}}}", rpc(method));
+        let received = format!("grpc_client_msg_received_total{{{}}}", rpc(method));
+        assert_eq!(value(&metrics, &sent), Some(messages), "{sent}");
+        assert_eq!(value(&metrics, &received), Some(messages), "{received}");
+    }
+    one(r#"emojivoto_votes_total{emoji=":joy:"}"#);
+    assert_eq!(value(&metrics, r#"emojivoto_votes_total{emoji=":doughnut:"}"#), Some(0.0));
+    for status in [200, 400, 500] {
+        one(&format!(
+            r#"http_server_request_duration_seconds_count{{http_request_method="GET",http_route="/api/vote",http_response_status_code="{status}"}}"#
+        ));
+    }
+    let active = r#"http_server_active_requests{http_request_method="GET"}"#;
+    assert_eq!(value(&metrics, active), Some(0.0));
+    assert_eq!(value(&metrics, "emojivoto_log_lines_dropped_total"), Some(0.0));
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(metrics.contains(&format!("emojivoto_build_info{{version=\"{version}\",revision=\"")));
+    for name in ["cpu_seconds_total", "resident_memory_bytes", "start_time_seconds", "open_fds"] {
+        let name = format!("process_{name}");
+        assert!(value(&metrics, &name).is_some_and(|value| value > 0.0), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_scraper_that_can_read_open_metrics_gets_it() {
+    let suite = Running::without_bot();
+    let url = format!("http://{}/metrics", suite.admin);
+    let plain = http::get(&url).await;
+    assert_eq!(plain.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+    assert!(plain.body.contains("# TYPE grpc_server_started_total counter\n"), "{}", plain.body);
+
+    let accept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5";
+    let open = ::http::Request::get(&url).header("accept", accept);
+    let open = http::send(open, "").await.expect("an answer");
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert_eq!(open.header("content-type"), content_type);
+    assert!(open.body.contains("# TYPE grpc_server_started counter\n"), "{}", open.body);
+    assert!(open.body.ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_is_counted_all_the_way_and_leaves_a_line() {
+    let delay = on_free_ports().env("NO_BOT", "true").env("ARTIFICIAL_DELAY", "1h");
+    let mut suite = Running::start(delay.env("GRPC_TIMEOUT", "1h"));
+    let mut client = TcpStream::connect(suite.web).await.expect("a connection");
+    let vote = "GET /api/vote?choice=:joy: HTTP/1.1\r\nhost: emojivoto\r\n\r\n";
+    client.write_all(vote.as_bytes()).await.expect("a request");
+    let started = format!("grpc_server_started_total{{{}}}", rpc("VoteJoy"));
+    let active = r#"http_server_active_requests{http_request_method="GET"}"#;
+    eventually("a vote that is held", || async {
+        let metrics = suite.scrape().await;
+        let held = (value(&metrics, &started), value(&metrics, active));
+        (held == (Some(1.0), Some(1.0))).then_some(())
+    })
+    .await;
+    drop(client);
+    let went_away = [
+        format!("grpc_server_handled_total{{{},grpc_code=\"Canceled\"}}", rpc("VoteJoy")),
+        format!("grpc_client_handled_total{{{},grpc_code=\"Canceled\"}}", rpc("VoteJoy")),
+        r#"http_server_request_duration_seconds_count{http_request_method="GET",http_route="/api/vote",error_type="cancelled"}"#.to_owned(),
+    ];
+    eventually("the end of all three", || async {
+        let metrics = suite.scrape().await;
+        let ended = went_away.iter().all(|series| value(&metrics, series) == Some(1.0));
+        (ended && value(&metrics, active) == Some(0.0)).then_some(())
+    })
+    .await;
+    suite.run.line("GET /api/vote?choice=:joy: 499 ");
+}
+
+#[tokio::test]
+async fn who_watches_the_leaderboard_is_counted() {
+    let suite = Running::without_bot();
+    let viewers = |viewers: f64| {
+        let (suite, name) = (&suite, "emojivoto_leaderboard_viewers");
+        eventually("the viewers", move || async move {
+            (value(&suite.scrape().await, name) == Some(viewers)).then_some(())
+        })
+    };
+    viewers(0.0).await;
+    let request = b"GET /leaderboard/live HTTP/1.1\r\nhost: emojivoto\r\n\r\n";
+    let mut viewer = TcpStream::connect(suite.web).await.expect("a connection");
+    viewer.write_all(request).await.expect("a request");
+    viewers(1.0).await;
+    drop(viewer);
+    viewers(0.0).await;
+}
+
+#[tokio::test]
+async fn the_bot_counts_what_it_sent_and_what_became_of_it() {
+    let suite = Running::start(on_free_ports().env("REQUEST_RATE", "200"));
+    let failed = r#"emojivoto_bot_votes_total{emoji=":doughnut:",outcome="failed"}"#;
+    let metrics = eventually("a doughnut", || async {
+        Some(suite.scrape().await).filter(|metrics| value(metrics, failed).is_some())
+    })
+    .await;
+    let sum = |prefix: &str, suffix: &str| -> f64 {
+        let lines = metrics.lines().filter(|line| line.starts_with(prefix));
+        lines.filter_map(|line| line.split_once(suffix)?.1.parse::<f64>().ok()).sum()
+    };
+    let sent = sum("emojivoto_bot_votes_sent_total{", "} ");
+    let counted = sum("emojivoto_bot_votes_total{", "outcome=\"counted\"} ");
+    assert!(counted >= 1.0 && sent > counted, "{sent} sent, {counted} counted");
+    let doughnut = r#"emojivoto_bot_votes_sent_total{emoji=":doughnut:"}"#;
+    assert!(value(&metrics, doughnut) >= value(&metrics, failed));
+    let asked = r#"http_client_request_duration_seconds_count{http_request_method="GET",url_template="/api/list",http_response_status_code="200"}"#;
+    assert!(value(&metrics, asked).is_some_and(|lists| lists >= counted), "{metrics}");
+}
+
+/// How many paths there are that lead nowhere, and how many RPCs that there are not.
+const BAD_PATHS: usize = 100_000;
+const BAD_RPCS: usize = 10_000;
+const AT_ONCE: usize = 1_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_clients_make_up_becomes_a_series() {
+    let suite = Running::start(on_free_ports().envs(&[("NO_BOT", "true"), ("REQUEST_LOG", "0")]));
+    ask_http(&suite, 0..1).await;
+    ask_grpc(&suite, 0..1).await;
+    let before = suite.scrape().await;
+    tokio::join!(ask_http(&suite, 1..BAD_PATHS), ask_grpc(&suite, 1..BAD_RPCS));
+    let after = suite.scrape().await;
+
+    let asked = r#"http_server_request_duration_seconds_count{http_request_method="_OTHER",http_route="_OTHER",http_response_status_code="404"}"#;
+    let called = r#"grpc_server_handled_total{grpc_type="unary",grpc_service="_OTHER",grpc_method="_OTHER",grpc_code="Unimplemented"}"#;
+    let asked_and_called = (value(&after, asked), value(&after, called));
+    assert_eq!(asked_and_called, (Some(100_000.0), Some(10_000.0)));
+    assert_eq!(series(&after), series(&before));
+    // Numbers get longer, nothing else does.
+    assert!(after.len() < before.len() + 1_024, "{} to {}", before.len(), after.len());
+}
+
+/// Sends requests with methods and paths that nobody knows.
+async fn ask_http(suite: &Running, numbers: std::ops::Range<usize>) {
+    let (mut answers, mut requests) =
+        TcpStream::connect(suite.web).await.expect("a connection").into_split();
+    let numbers: Vec<_> = numbers.collect();
+    for numbers in numbers.chunks(AT_ONCE) {
+        let text: String = numbers
+            .iter()
+            .map(|n| format!("BREW{n} /made/up/{n}?{n}={n} HTTP/1.1\r\nhost: {n}.example\r\n\r\n"))
+            .collect();
+        let sent = requests.write_all(text.as_bytes());
+        let (sent, ()) = tokio::join!(sent, answers_of(&mut answers, numbers.len()));
+        sent.expect("an open connection");
+    }
+}
+
+/// Reads until so many answers have come.
+async fn answers_of(connection: &mut OwnedReadHalf, mut missing: usize) {
+    const HEAD: &[u8] = b"HTTP/1.1 404";
+    let (mut unread, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
+    while missing > 0 {
+        let length = connection.read(&mut buffer).await.expect("an open connection");
+        assert!(length > 0, "{missing} answers are missing");
+        unread.extend_from_slice(&buffer[..length]);
+        missing -= unread.windows(HEAD.len()).filter(|window| window == &HEAD).count();
+        // The head of an answer may be cut in two.
+        let rest = unread.len().saturating_sub(HEAD.len() - 1);
+        unread.drain(..rest);
+    }
+}
+
+/// Calls RPCs that nobody knows.
+async fn ask_grpc(suite: &Running, numbers: std::ops::Range<usize>) {
+    let numbers: Vec<_> = numbers.collect();
+    for numbers in numbers.chunks(AT_ONCE / 2) {
+        // A connection on which this goes on for long is closed by the server.
+        let channel = suite.voting_channel();
+        let calls = numbers.iter().map(|n| {
+            let mut grpc = Grpc::new(channel.clone());
+            async move {
+                grpc.ready().await.expect("a connection");
+                let path = format!("/made.up.Service{n}/Method{n}").parse().expect("a path");
+                let codec = ProstCodec::<VoteRequest, VoteRequest>::default();
+                let called = grpc.unary(Request::new(VoteRequest {}), path, codec).await;
+                assert_eq!(called.expect_err("no such RPC").code(), Code::Unimplemented);
+            }
+        });
+        futures_util::future::join_all(calls).await;
+    }
+}

@@ -1,0 +1,67 @@
+//! Lines for people.
+
+use std::{
+    error::Error,
+    fmt::{self, Debug},
+};
+
+use tracing::field::{Field, Visit};
+use tracing_subscriber::{
+    field::RecordFields,
+    fmt::{FormatFields, format::Writer},
+};
+
+use super::fields::current_span;
+use crate::telemetry::spans::chain;
+
+/// The message first, then the other fields, then the trace.
+///
+/// Fields named as OpenTelemetry names attributes (`http.route`) are left to machines: they say again
+/// what the message says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fields;
+
+impl<'w> FormatFields<'w> for Fields {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'w>, fields: R) -> fmt::Result {
+        let mut line = Line { writer, is_empty: true, result: Ok(()) };
+        fields.record(&mut line);
+        if let Some(span) = current_span() {
+            line.field("trace_id", format_args!("{}", span.trace_id()));
+            line.field("span_id", format_args!("{}", span.span_id()));
+        }
+        line.result
+    }
+}
+
+struct Line<'w> {
+    writer: Writer<'w>,
+    is_empty: bool,
+    result: fmt::Result,
+}
+
+impl Line<'_> {
+    fn field(&mut self, name: &str, value: fmt::Arguments<'_>) {
+        if name.contains('.') || self.result.is_err() {
+            return;
+        }
+        let space = if std::mem::take(&mut self.is_empty) { "" } else { " " };
+        self.result = match name {
+            "message" => write!(self.writer, "{space}{value}"),
+            // Dim, so that the message stands out.
+            _ if self.writer.has_ansi_escapes() => {
+                write!(self.writer, "{space}\x1b[2m{name}={value}\x1b[0m")
+            }
+            _ => write!(self.writer, "{space}{name}={value}"),
+        };
+    }
+}
+
+impl Visit for Line<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.field(field.name(), format_args!("{value:?}"));
+    }
+
+    fn record_error(&mut self, field: &Field, error: &(dyn Error + 'static)) {
+        self.field(field.name(), format_args!("{:?}", chain(error)));
+    }
+}
