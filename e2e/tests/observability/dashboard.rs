@@ -89,7 +89,10 @@ fn what_is_provisioned_fits_together() {
     assert_eq!(variable["query"], source("prometheus")["type"]);
     assert_eq!(variable["current"]["value"], source("prometheus")["uid"]);
     let trace = &source("prometheus")["jsonData"]["exemplarTraceIdDestinations"][0];
-    assert_eq!((&trace["name"], &trace["datasourceUid"]), (&json!("trace_id"), &source("jaeger")["uid"]));
+    assert_eq!(
+        (&trace["name"], &trace["datasourceUid"]),
+        (&json!("trace_id"), &source("jaeger")["uid"])
+    );
     let metrics = &source("jaeger")["jsonData"]["tracesToMetrics"]["datasourceUid"];
     assert_eq!(metrics, &source("prometheus")["uid"]);
     let interval = &yaml("observability/prometheus/prometheus.yml")["global"]["scrape_interval"];
@@ -101,7 +104,10 @@ fn what_is_provisioned_fits_together() {
     let path = text(&provider["providers"][0]["options"], "path");
     assert!(grafana.contains(&format!("observability/grafana/dashboards:{path}:ro")), "{grafana}");
     let ini = read("observability/grafana/grafana.ini");
-    assert!(ini.contains(&format!("default_home_dashboard_path = {path}/emojivoto.json\n")), "{ini}");
+    assert!(
+        ini.contains(&format!("default_home_dashboard_path = {path}/emojivoto.json\n")),
+        "{ini}"
+    );
     for kind in ["prometheus", "jaeger"] {
         let url = text(source(kind), "url");
         let (host, port) = url.trim_start_matches("http://").split_once(':').expect("host:port");

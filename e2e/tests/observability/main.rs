@@ -69,7 +69,7 @@ async fn has_a_clean_scrape(admin: &str) {
     let found = with_input(Command::new(tool("python3")).arg(parser), &open);
     let found: Value = serde_json::from_str(&found).expect("the parser prints JSON");
     let families = found["families"].as_array().expect("families");
-    assert!(families.iter().any(|name| name == "emojivoto_build"), "{admin}: {found}");
+    assert!(families.iter().any(|name| name == "emojivoto_build_info"), "{admin}: {found}");
     assert_eq!(found["undocumented"], serde_json::json!([]), "{admin}");
 }
 
@@ -123,7 +123,8 @@ fn with_input(command: &mut Command, input: &str) -> String {
         threads.spawn(move || stdin.write_all(input.as_bytes()).expect("it reads its input"));
         child.wait_with_output().expect("it ends")
     });
-    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let text =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     assert!(output.status.success(), "{command:?}: {}\n{}", output.status, text.concat());
     text.concat()
 }

@@ -1,7 +1,7 @@
 //! A real Prometheus with the repository's own configuration.
 
 use std::fs::{self, File};
-use std::net::TcpListener;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -22,22 +22,25 @@ pub(super) struct Prometheus {
 impl Prometheus {
     /// Starts it with these targets and waits until it has scraped each of them.
     pub(super) async fn watching(targets: &[String]) -> Self {
-        // It cannot be asked which port it took, so it is told one that was free a moment ago.
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let address = port.expect("a free port").to_string();
-        let name = format!("prometheus-{}", address.rsplit(':').next().unwrap_or_default());
+        let name = format!("prometheus-{}", targets[0].replace(':', "-"));
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&directory).expect("the temporary directory is writable");
         fs::write(directory.join("prometheus.yml"), configuration(targets)).expect("writable");
         let child = Command::new(tool("prometheus"))
             .args(["--enable-feature=exemplar-storage", "--config.file=prometheus.yml"])
-            .args(["--storage.tsdb.path=data", &format!("--web.listen-address={address}")])
+            .args(["--storage.tsdb.path=data", "--web.listen-address=127.0.0.1:0"])
             .current_dir(&directory)
             .stderr(File::create(directory.join("log")).expect("writable"))
             .stdout(Stdio::null())
             .spawn()
             .expect("Prometheus starts");
-        let prometheus = Self { child, address, directory };
+        let mut prometheus = Self { child, address: String::new(), directory };
+        prometheus.address = eventually("Prometheus listens", async || {
+            let log = prometheus.log();
+            let (_, rest) = log.split_once(r#"msg="Listening on" address="#)?;
+            Some(rest.split_whitespace().next()?.to_owned())
+        })
+        .await;
         let up = format!("sum(up) == {}", targets.len());
         eventually("Prometheus has scraped every target", async || {
             prometheus.try_query(&up).await.filter(|found| !found.is_empty())
@@ -67,6 +70,10 @@ impl Prometheus {
         groups.iter().flat_map(|g| g["rules"].as_array().expect("rules").clone()).collect()
     }
 
+    fn log(&self) -> String {
+        fs::read_to_string(self.directory.join("log")).unwrap_or_default()
+    }
+
     /// `None` while it is starting, or if it objects to the expression.
     async fn try_query(&self, expression: &str) -> Option<Vec<Value>> {
         let expression = utf8_percent_encode(expression, NON_ALPHANUMERIC);
@@ -83,8 +90,7 @@ impl Drop for Prometheus {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            let log = fs::read_to_string(self.directory.join("log")).unwrap_or_default();
-            eprintln!("Prometheus' log:\n{log}");
+            let _ = writeln!(io::stderr(), "Prometheus' log:\n{}", self.log());
         }
         let _ = fs::remove_dir_all(&self.directory);
     }

@@ -9,7 +9,8 @@ use emojivoto_testkit::{Binary, Run};
 /// Running processes, and the addresses where they serve `/metrics`.
 pub(super) struct Suite {
     pub(super) admins: Vec<String>,
-    _processes: Vec<Run>,
+    /// They end with the test.
+    processes: Vec<Run>,
 }
 
 /// Fast enough that nothing has to be waited for, on a machine that does other things, too.
@@ -22,12 +23,12 @@ impl Suite {
             .env("REQUEST_RATE", VOTES_PER_SECOND)
             .envs(&["WEB_PORT", "EMOJI_PORT", "VOTING_PORT", "PROM_PORT"].map(|port| (port, "0")))
             .start();
-        Self { admins: vec![process.address("PROM_PORT").to_string()], _processes: vec![process] }
+        Self { admins: vec![process.address("PROM_PORT").to_string()], processes: vec![process] }
     }
 
     /// What Compose and Kubernetes start: a process for each service.
     pub(super) fn in_four_processes() -> Self {
-        let mut suite = Self { admins: Vec::new(), _processes: Vec::new() };
+        let mut suite = Self { admins: Vec::new(), processes: Vec::new() };
         let emoji = suite.start("emojivoto-emoji-svc", Some("GRPC_PORT"), &[]);
         let voting = suite.start("emojivoto-voting-svc", Some("GRPC_PORT"), &[]);
         let backends = [("EMOJISVC_HOST", emoji.as_str()), ("VOTINGSVC_HOST", voting.as_str())];
@@ -39,7 +40,7 @@ impl Suite {
 
     /// voting-svc alone, which nobody has called.
     pub(super) fn fresh_voting() -> Self {
-        let mut suite = Self { admins: Vec::new(), _processes: Vec::new() };
+        let mut suite = Self { admins: Vec::new(), processes: Vec::new() };
         suite.start("emojivoto-voting-svc", Some("GRPC_PORT"), &[]);
         suite
     }
@@ -53,7 +54,7 @@ impl Suite {
         let mut process = binary.start();
         self.admins.push(process.address("PROM_PORT").to_string());
         let address = port.map_or_else(String::new, |port| process.address(port).to_string());
-        self._processes.push(process);
+        self.processes.push(process);
         address
     }
 }
