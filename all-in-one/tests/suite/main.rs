@@ -11,6 +11,7 @@ mod metrics;
 mod pages;
 mod process;
 mod readme;
+mod running;
 mod upstreams;
 
 use std::{sync::Arc, time::Duration};

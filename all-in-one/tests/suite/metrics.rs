@@ -1,70 +1,18 @@
 //! What Prometheus gets to see of the running suite.
 
-use std::net::SocketAddr;
-
 use emojivoto_proto::{
     Shortcode,
-    voting::{self, VoteRequest, VotingClient},
+    voting::{self, VoteRequest},
 };
-use emojivoto_testkit::{Binary, Run, eventually, http};
+use emojivoto_testkit::{eventually, http};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpStream, tcp::OwnedReadHalf},
 };
-use tonic::{
-    Code, Request,
-    client::Grpc,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Code, Request, client::Grpc};
 use tonic_prost::ProstCodec;
 
-use crate::process::on_free_ports;
-
-/// The suite in a process of its own, without a bot unless a test starts one.
-struct Running {
-    run: Run,
-    admin: SocketAddr,
-    voting: SocketAddr,
-    web: SocketAddr,
-}
-
-impl Running {
-    fn start(binary: Binary) -> Self {
-        let mut run = binary.start();
-        let admin = run.address("PROM_PORT");
-        let voting = run.address("VOTING_PORT");
-        let web = run.address("WEB_PORT");
-        run.line("Ctrl-C ends it");
-        Self { run, admin, voting, web }
-    }
-
-    fn without_bot() -> Self {
-        Self::start(on_free_ports().env("NO_BOT", "true"))
-    }
-
-    async fn scrape(&self) -> String {
-        http::get(&format!("http://{}/metrics", self.admin)).await.body
-    }
-
-    async fn vote(&self, choice: &str) -> u16 {
-        let vote = format!("http://{}/api/vote?choice={choice}", self.web);
-        http::get(&vote).await.status.as_u16()
-    }
-
-    fn voting_channel(&self) -> Channel {
-        Endpoint::from_shared(format!("http://{}", self.voting)).expect("a URL").connect_lazy()
-    }
-}
-
-/// The value of a series, written as it is exposed.
-fn value(metrics: &str, series: &str) -> Option<f64> {
-    let line = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    line.map(|value| value.parse().expect("a number"))
-}
-
-fn rpc(method: &str) -> String {
-    format!(r#"grpc_type="unary",grpc_service="emojivoto.v1.VotingService",grpc_method="{method}""#)
-}
+use crate::running::{Running, on_free_ports, rpc, value};
 
 /// The number of series.
 fn series(metrics: &str) -> usize {
@@ -164,14 +112,9 @@ async fn a_client_that_goes_away_is_counted_all_the_way_and_leaves_a_line() {
     let mut client = TcpStream::connect(suite.web).await.expect("a connection");
     let vote = "GET /api/vote?choice=:joy: HTTP/1.1\r\nhost: emojivoto\r\n\r\n";
     client.write_all(vote.as_bytes()).await.expect("a request");
-    let started = format!("grpc_server_started_total{{{}}}", rpc("VoteJoy"));
+    suite.rpc_started("VoteJoy").await;
     let active = r#"http_server_active_requests{http_request_method="GET"}"#;
-    eventually("a vote that is held", || async {
-        let metrics = suite.scrape().await;
-        let held = (value(&metrics, &started), value(&metrics, active));
-        (held == (Some(1.0), Some(1.0))).then_some(())
-    })
-    .await;
+    assert_eq!(value(&suite.scrape().await, active), Some(1.0));
     drop(client);
     let went_away = [
         format!("grpc_server_handled_total{{{},grpc_code=\"Canceled\"}}", rpc("VoteJoy")),

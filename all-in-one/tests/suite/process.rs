@@ -1,17 +1,8 @@
 //! The binary of the whole suite, as a person starts it.
 
-use emojivoto_testkit::{Binary, behaves, http, refuses};
+use emojivoto_testkit::{behaves, http, refuses};
 
-const EMOJIVOTO: &str = env!("CARGO_BIN_EXE_emojivoto");
-
-pub(crate) fn on_free_ports() -> Binary {
-    Binary::new(EMOJIVOTO).envs(&[
-        ("WEB_PORT", "0"),
-        ("EMOJI_PORT", "0"),
-        ("VOTING_PORT", "0"),
-        ("PROM_PORT", "0"),
-    ])
-}
+use crate::running::{EMOJIVOTO, on_free_ports};
 
 #[tokio::test]
 async fn the_suite_starts_says_where_it_is_votes_and_ends_on_a_signal() {

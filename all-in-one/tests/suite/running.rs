@@ -1,0 +1,83 @@
+//! The binary of the suite, running.
+
+use std::net::SocketAddr;
+
+use emojivoto_testkit::{Binary, Run, eventually, http};
+use tonic::transport::{Channel, Endpoint};
+
+pub(crate) const EMOJIVOTO: &str = env!("CARGO_BIN_EXE_emojivoto");
+
+pub(crate) fn on_free_ports() -> Binary {
+    Binary::new(EMOJIVOTO).envs(&[
+        ("WEB_PORT", "0"),
+        ("EMOJI_PORT", "0"),
+        ("VOTING_PORT", "0"),
+        ("PROM_PORT", "0"),
+    ])
+}
+
+/// The suite in a process of its own, without a bot unless a test starts one.
+pub(crate) struct Running {
+    pub(crate) run: Run,
+    pub(crate) admin: SocketAddr,
+    pub(crate) voting: SocketAddr,
+    pub(crate) web: SocketAddr,
+}
+
+impl Running {
+    pub(crate) fn start(binary: Binary) -> Self {
+        let mut run = binary.start();
+        let admin = run.address("PROM_PORT");
+        let voting = run.address("VOTING_PORT");
+        let web = run.address("WEB_PORT");
+        run.line("Ctrl-C ends it");
+        Self { run, admin, voting, web }
+    }
+
+    pub(crate) fn without_bot() -> Self {
+        Self::start(on_free_ports().env("NO_BOT", "true"))
+    }
+
+    pub(crate) async fn scrape(&self) -> String {
+        http::get(&format!("http://{}/metrics", self.admin)).await.body
+    }
+
+    /// An address below web.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.web)
+    }
+
+    /// Waits until an RPC of voting-svc has begun.
+    pub(crate) async fn rpc_started(&self, method: &str) {
+        let started = format!("grpc_server_started_total{{{}}}", rpc(method));
+        eventually("the start of an RPC", || async {
+            value(&self.scrape().await, &started).filter(|started| *started > 0.0)
+        })
+        .await;
+    }
+
+    /// Its exit code, lines and errors, once it has ended.
+    pub(crate) fn end(self) -> (Option<i32>, Vec<String>, String) {
+        self.run.end()
+    }
+
+    pub(crate) async fn vote(&self, choice: &str) -> u16 {
+        let vote = format!("http://{}/api/vote?choice={choice}", self.web);
+        http::get(&vote).await.status.as_u16()
+    }
+
+    pub(crate) fn voting_channel(&self) -> Channel {
+        Endpoint::from_shared(format!("http://{}", self.voting)).expect("a URL").connect_lazy()
+    }
+}
+
+/// The value of a series, written as it is exposed.
+pub(crate) fn value(metrics: &str, series: &str) -> Option<f64> {
+    let line = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.map(|value| value.parse().expect("a number"))
+}
+
+/// The labels of an RPC of voting-svc.
+pub(crate) fn rpc(method: &str) -> String {
+    format!(r#"grpc_type="unary",grpc_service="emojivoto.v1.VotingService",grpc_method="{method}""#)
+}
