@@ -4,12 +4,15 @@ use std::{
     io::{BufRead as _, BufReader, Read as _},
     net::SocketAddr,
     process::{Child, Command, Output, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
     thread,
     time::Instant,
 };
 
 use crate::PATIENCE;
+
+/// Lines that a test may leave unread before nothing more is read of the output of a binary.
+const UNREAD_LINES: usize = 1_024;
 
 /// A binary with nothing but the environment and arguments that a test gives it.
 #[derive(Debug)]
@@ -53,7 +56,7 @@ impl Binary {
     pub fn start(mut self) -> Run {
         let mut child = self.0.spawn().expect("the binary starts");
         let stdout = BufReader::new(child.stdout.take().expect("its output is piped"));
-        let (sender, lines) = channel();
+        let (sender, lines) = sync_channel(UNREAD_LINES);
         thread::spawn(move || {
             for line in stdout.lines().map_while(Result::ok) {
                 if sender.send(line).is_err() {
@@ -176,6 +179,8 @@ impl Run {
     /// The loopback address of the port that a setting asked for.
     pub fn address(&mut self, setting: &str) -> SocketAddr {
         let line = self.line(&format!("{setting}: listening on "));
+        // In JSON, the line ends with more than the port.
+        let line = line.trim_end_matches(|c: char| !c.is_ascii_digit());
         let port = line.rsplit(':').next().and_then(|port| port.parse().ok());
         SocketAddr::from(([127, 0, 0, 1], port.unwrap_or_else(|| panic!("a port: {line}"))))
     }

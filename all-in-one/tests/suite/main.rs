@@ -7,6 +7,7 @@ mod calls;
 mod drain;
 mod grpc;
 mod live;
+mod logs;
 mod metrics;
 mod pages;
 mod process;

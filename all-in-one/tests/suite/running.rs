@@ -25,13 +25,29 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// Starts it, and waits until it says that all of it is up.
     pub(crate) fn start(binary: Binary) -> Self {
+        let mut running = Self::starting(binary);
+        running.run.line("Ctrl-C ends it");
+        running
+    }
+
+    /// Starts it, and waits until it listens.
+    pub(crate) fn starting(binary: Binary) -> Self {
         let mut run = binary.start();
         let admin = run.address("PROM_PORT");
         let voting = run.address("VOTING_PORT");
         let web = run.address("WEB_PORT");
-        run.line("Ctrl-C ends it");
         Self { run, admin, voting, web }
+    }
+
+    /// Waits until it is ready.
+    pub(crate) async fn ready(&self) {
+        eventually("a suite that is ready", || async {
+            let ready = http::get(&format!("http://{}/ready", self.admin)).await;
+            (ready.status == 200).then_some(())
+        })
+        .await;
     }
 
     pub(crate) fn without_bot() -> Self {

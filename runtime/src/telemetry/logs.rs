@@ -11,12 +11,15 @@ use prometheus_client::{
     encoding::{DescriptorEncoder, EncodeMetric as _},
     metrics::{MetricType, counter::ConstCounter},
 };
-use tracing_appender::non_blocking::{ErrorCounter, WorkerGuard};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     Layer as _, fmt, layer::SubscriberExt as _, registry, util::SubscriberInitExt as _,
 };
 
 use crate::settings::{Common, LogFormat};
+
+/// Lines that may wait to be written: some seconds' worth at the highest rates, in a few megabytes.
+const MAX_UNWRITTEN: usize = 16_384;
 
 /// Running logs. What is still to be written is written when this is dropped.
 #[derive(Debug)]
@@ -28,9 +31,10 @@ pub(crate) struct Logs {
 /// Starts logging.
 ///
 /// Lines are handed to a thread of their own, so that a slow reader of standard output slows no
-/// request; when it lags by too many lines (128,000), lines are lost instead, and counted.
+/// request; when it lags too far behind, lines are lost instead, and counted.
 pub(crate) fn init(settings: &Common) -> Logs {
-    let (writer, guard) = tracing_appender::non_blocking(io::stdout());
+    let writer = NonBlockingBuilder::default().buffered_lines_limit(MAX_UNWRITTEN);
+    let (writer, guard) = writer.finish(io::stdout());
     let dropped = writer.error_counter();
     let color = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let lines = fmt::layer().with_writer(writer).with_ansi(color);

@@ -1,0 +1,91 @@
+//! The lines that the suite writes.
+
+use emojivoto_testkit::eventually;
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::running::{Running, on_free_ports, value};
+
+const PARENT: (&str, &str) =
+    ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+
+fn without_bot(share: &str) -> Running {
+    Running::start(on_free_ports().envs(&[("NO_BOT", "true"), ("REQUEST_LOG", share)]))
+}
+
+#[tokio::test]
+async fn a_request_is_one_line_with_its_cause_and_its_trace() {
+    for format in ["text", "json"] {
+        let binary = on_free_ports().envs(&[("NO_BOT", "true"), ("LOG_FORMAT", format)]);
+        // There is no banner in JSON.
+        let mut suite = Running::starting(binary);
+        suite.ready().await;
+        let vote = ::http::Request::get(suite.url("/api/vote?choice=:doughnut:"));
+        let vote = vote.header(PARENT.0, PARENT.1);
+        let answer = emojivoto_testkit::http::send(vote, "").await.expect("an answer");
+        assert_eq!(answer.status, 500);
+        let line = suite.run.line(" /api/vote?choice=:doughnut: ");
+        // The cause, as far as web knows it, and none of it in the answer.
+        let cause = "call to voting-svc failed";
+        assert!(line.contains(cause) && !answer.body.contains(cause), "{line} {}", answer.body);
+        let (trace, span) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
+        if format == "json" {
+            let line: Value = serde_json::from_str(&line).expect("JSON");
+            assert_eq!(line["level"], "WARN");
+            assert_eq!(line["http.route"], "/api/vote");
+            assert_eq!(line["http.response.status_code"], 500);
+            assert_eq!((&line["trace_id"], &line["span_id"]), (&trace.into(), &span.into()));
+        } else {
+            assert!(line.contains(" WARN web: GET /api/vote?choice=:doughnut: 500 "), "{line}");
+            assert!(line.ends_with(&format!(" trace_id={trace} span_id={span}")), "{line}");
+        }
+        suite.run.signal("TERM");
+        let (_, lines, _) = suite.end();
+        let lines = lines.iter().filter(|line| line.contains(":doughnut:")).count();
+        assert_eq!(lines, 1);
+    }
+}
+
+#[tokio::test]
+async fn lines_of_requests_can_be_fewer_or_none() {
+    for (share, failed) in [("0", 0), ("0.000001", 1)] {
+        let suite = without_bot(share);
+        for (choice, status) in [(":joy:", 200), (":doughnut:", 500)] {
+            assert_eq!(suite.vote(choice).await, status);
+        }
+        suite.run.signal("TERM");
+        let (_, lines, _) = suite.end();
+        let lines: Vec<_> = lines.iter().filter(|line| line.contains("/api/vote")).collect();
+        assert_eq!(lines.len(), failed, "{lines:#?}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_log_that_nobody_reads() {
+    // Nothing of this test reads the output of the suite once it is up.
+    let suite = without_bot("1.0");
+    let request = "GET /nowhere HTTP/1.1\r\nhost: emojivoto\r\n\r\n".repeat(1_000);
+    eventually("lines that are lost", || async {
+        let mut connection = TcpStream::connect(suite.web).await.expect("a connection");
+        let (mut answers, mut requests) = connection.split();
+        let read = async {
+            let (mut last, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
+            let mut missing = 1_000;
+            while missing > 0 {
+                let length = answers.read(&mut buffer).await.expect("an open connection");
+                last.extend_from_slice(&buffer[..length]);
+                missing -= last.windows(12).filter(|window| window == b"HTTP/1.1 404").count();
+                last.drain(..last.len().saturating_sub(11));
+            }
+        };
+        let (sent, ()) = tokio::join!(requests.write_all(request.as_bytes()), read);
+        sent.expect("an open connection");
+        let dropped = value(&suite.scrape().await, "emojivoto_log_lines_dropped_total");
+        dropped.filter(|dropped| *dropped > 0.0)
+    })
+    .await;
+    assert_eq!(suite.vote(":joy:").await, 200);
+}
