@@ -30,8 +30,10 @@ async fn is_observed(suite: &Suite) {
     let prometheus = Prometheus::watching(&suite.admins).await;
 
     // The alert that this is all about, and what it tells the person whom it wakes up.
+    let alert = r#"ALERTS{alertname="EmojivotoRpcAlwaysFails"}"#;
+    prometheus.eventually("the failing vote is noticed", alert).await;
     let firing = r#"ALERTS{alertname="EmojivotoRpcAlwaysFails", alertstate="firing"}"#;
-    let alerts = prometheus.eventually("the alert for the failing vote", firing).await;
+    let alerts = prometheus.eventually("the alert for it fires", firing).await;
     let rpcs: Vec<_> = alerts.iter().map(|alert| &alert["metric"]["grpc_method"]).collect();
     assert_eq!(rpcs, ["VoteDoughnut"]);
 
