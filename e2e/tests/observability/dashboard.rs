@@ -1,4 +1,4 @@
-//! The dashboard as a file: whether Grafana can show all of it, and what it asks Prometheus for.
+//! Dashboard and provisioning as files: whether Grafana can show all of it, and what it asks Prometheus for.
 
 use std::collections::BTreeSet;
 use std::fs;
