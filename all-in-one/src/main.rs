@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 
 use emojivoto::{Settings, Suite};
-use emojivoto_runtime::process::{self, Interfaces};
+use emojivoto_runtime::process::{self, Role};
 
 fn main() -> ExitCode {
     process::main(
         "emojivoto",
         env!("CARGO_PKG_DESCRIPTION"),
-        Interfaces::Loopback,
+        Role::Suite,
         async |settings: Settings, process| {
             let suite = Suite::start(process, settings).await?;
             process.say(&suite.banner());

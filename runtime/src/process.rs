@@ -3,10 +3,12 @@
 mod signals;
 
 use std::{
+    env,
     future::Future,
     io::{self, Write as _},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
@@ -24,7 +26,10 @@ use crate::{
     admin::{self, Services},
     cli, http,
     settings::{Common, LogFormat},
-    telemetry::{logs, metrics::Metrics, requests::RequestLog},
+    telemetry::{
+        Observability, logs,
+        otlp::{self, Hosted},
+    },
 };
 
 /// A port could not be listened on.
@@ -35,6 +40,11 @@ pub struct CannotListen {
     port: u16,
     source: io::Error,
 }
+
+/// A person is out of patience. SIGTERM may come twice from one who is not.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} again: ended at once")]
+struct EndedAtOnce(&'static str);
 
 fn reason(error: &io::Error) -> String {
     match error.kind() {
@@ -48,11 +58,10 @@ fn reason(error: &io::Error) -> String {
 #[derive(Debug)]
 pub struct Process {
     log_format: LogFormat,
-    interfaces: Interfaces,
+    role: Role,
     admin: SocketAddr,
     services: Services,
-    metrics: Metrics,
-    request_log: RequestLog,
+    observability: Arc<Observability>,
     running: Vec<Running>,
 }
 
@@ -63,21 +72,36 @@ struct Running {
     task: JoinHandle<Result<(), Error>>,
 }
 
-/// Who may reach the ports of a process.
+/// What a process is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Interfaces {
-    /// Everybody: IPv6 and IPv4, on every interface.
-    All,
-    /// Nobody but this machine, by IPv4.
-    Loopback,
+pub enum Role {
+    /// One service, for everybody: it listens by IPv6 and IPv4, on every interface.
+    Service(&'static str),
+    /// All services at once, for nobody but this machine: they listen by IPv4, on loopback.
+    Suite,
 }
 
-impl Interfaces {
+impl Role {
+    /// The name under which it logs.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Service(name) => name,
+            Self::Suite => "emojivoto",
+        }
+    }
+
+    fn hosted(self) -> Hosted {
+        match self {
+            Self::Service(_) => Hosted::One,
+            Self::Suite => Hosted::Several,
+        }
+    }
+
     async fn listen(self, setting: &'static str, port: u16) -> Result<TcpListener, CannotListen> {
         let bind = |address| TcpListener::bind(SocketAddr::new(address, port));
         let listener = match self {
-            Self::Loopback => bind(Ipv4Addr::LOCALHOST.into()).await,
-            Self::All => match bind(Ipv6Addr::UNSPECIFIED.into()).await {
+            Self::Suite => bind(Ipv4Addr::LOCALHOST.into()).await,
+            Self::Service(_) => match bind(Ipv6Addr::UNSPECIFIED.into()).await {
                 // Some hosts have IPv6 switched off.
                 Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
                     bind(Ipv4Addr::UNSPECIFIED.into()).await
@@ -100,7 +124,7 @@ impl Process {
         setting: &'static str,
         port: u16,
     ) -> Result<TcpListener, CannotListen> {
-        self.interfaces.listen(setting, port).await
+        self.role.listen(setting, port).await
     }
 
     /// Says something to the person who started the process; not where a program reads its output.
@@ -129,7 +153,7 @@ impl Process {
     {
         let (lifecycle, stop) = Lifecycle::new();
         self.services.add(name, stop.clone());
-        let telemetry = Telemetry::new(self.metrics.clone(), self.request_log);
+        let telemetry = self.observability.service(name);
         self.running.push(Running {
             name,
             stop: stop.clone(),
@@ -175,80 +199,109 @@ fn named(name: &str, ended: Result<Result<(), Error>, JoinError>) -> Result<(), 
     ended.map_err(Error::from).flatten().map_err(|error| format!("{name}: {error}").into())
 }
 
+/// As clap ends a process.
+const WRONG_SETTING: u8 = 2;
+/// How long the last spans and logs may take to reach a collector.
+const LAST_EXPORT: Duration = Duration::from_secs(3);
+
 /// All that a binary's `main` does: reads the settings, starts logs and the admin server, lets
 /// `start` add the services, and waits for their end or a signal. `binary` and `about` are for
-/// `--help` and `--version`, `interfaces` says who may reach its ports.
+/// `--help` and `--version`.
 ///
 /// On SIGTERM or SIGINT: not ready, `SHUTDOWN_DELAY`, stop accepting, finish what is in flight for
-/// at most `SHUTDOWN_GRACE`, exit code 0. A further SIGINT ends the process at once.
-/// A failure at start, or of a service, is exit code 1; a wrong setting is exit code 2.
+/// at most `SHUTDOWN_GRACE`, export the last spans, exit code 0. A further SIGINT ends the process at
+/// once. A failure at start, or of a service, is exit code 1; a wrong setting is exit code 2.
 pub fn main<S: Args>(
     binary: &'static str,
     about: &'static str,
-    interfaces: Interfaces,
+    role: Role,
     start: impl AsyncFnOnce(S, &mut Process) -> Result<(), Error>,
 ) -> ExitCode {
     let (settings, common) = match cli::parse(binary, about) {
         Ok(parsed) => parsed,
         Err(exit_code) => return exit_code,
     };
-    let logs = logs::init(&common);
-    let metrics = Metrics::of_process();
-    metrics.register(logs.dropped());
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let outcome = runtime.map_err(Error::from).and_then(|runtime| {
-        let start = async |process: &mut Process| start(settings, process).await;
-        let outcome = runtime.block_on(live(&common, interfaces, metrics, start));
-        // Nothing is waited for that did not end in time, such as a name that is being looked up.
-        runtime.shutdown_background();
-        outcome
-    });
+    let export = match otlp::Settings::from_env(|variable| env::var_os(variable)) {
+        Ok(export) => export,
+        Err(error) => return last_word(&error, ExitCode::from(WRONG_SETTING)),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return last_word(&error, ExitCode::FAILURE),
+    };
+    let entered = runtime.enter();
+    let observability = Observability::start(&export, common.request_log, role.hosted());
+    let (observability, logs) = match observability {
+        Ok(observability) => {
+            let logs = logs::init(&common, observability.otlp.log_layer(role.name()));
+            observability.metrics.register(logs.dropped());
+            observability.otlp.announce();
+            (Arc::new(observability), logs)
+        }
+        Err(error) => return last_word(&*error, ExitCode::FAILURE),
+    };
+    drop(entered);
+    let start = async |process: &mut Process| start(settings, process).await;
+    let outcome = runtime.block_on(live(&common, role, observability, start));
+    // Nothing is waited for that did not end in time, such as a name that is being looked up.
+    runtime.shutdown_background();
     drop(logs); // what is logged is written before the process says its last word
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            #[expect(clippy::print_stderr, reason = "the last word of the process, after its logs")]
-            {
-                eprintln!("error: {error}");
-            }
-            ExitCode::FAILURE
-        }
+        Err(error) => last_word(&*error, ExitCode::FAILURE),
     }
+}
+
+fn last_word(error: &dyn std::error::Error, exit_code: ExitCode) -> ExitCode {
+    #[expect(clippy::print_stderr, reason = "there are no logs any more, or not yet")]
+    {
+        eprintln!("error: {error}");
+    }
+    exit_code
 }
 
 /// Runs the admin server beside the services, from before they start until they have stopped.
 async fn live(
     settings: &Common,
-    interfaces: Interfaces,
-    metrics: Metrics,
+    role: Role,
+    observability: Arc<Observability>,
     start: impl AsyncFnOnce(&mut Process) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let signals = Signals::listen()?;
+    let mut signals = Signals::listen()?;
     let services = Services::default();
-    let listener = interfaces.listen("PROM_PORT", settings.prom_port).await?;
+    let listener = role.listen("PROM_PORT", settings.prom_port).await?;
     let admin = listener.local_addr()?;
-    let app = admin::router(services.clone(), metrics.clone());
+    let app = admin::router(services.clone(), observability.metrics.clone());
     // Never told to stop: it answers until the process is gone.
     let (admin_life, _admin_stop) = Lifecycle::new();
     let process = Process {
         log_format: settings.log_format,
-        interfaces,
+        role,
         admin,
         services,
-        metrics,
-        request_log: settings.request_log,
+        observability: Arc::clone(&observability),
         running: Vec::new(),
+    };
+    let services = async {
+        let outcome = start_to_stop(settings, process, &mut signals, start).await;
+        if outcome.as_ref().is_err_and(|error| error.is::<EndedAtOnce>()) {
+            return outcome;
+        }
+        tokio::select! {
+            () = observability.shutdown(LAST_EXPORT) => outcome,
+            signal = signals.interrupt() => Err(EndedAtOnce(signal).into()),
+        }
     };
     tokio::select! {
         failed = http::serve(listener, app, &admin_life) => Ok(failed?),
-        ended = start_to_stop(settings, process, signals, start) => ended,
+        ended = services => ended,
     }
 }
 
 async fn start_to_stop(
     settings: &Common,
     mut process: Process,
-    mut signals: Signals,
+    signals: &mut Signals,
     start: impl AsyncFnOnce(&mut Process) -> Result<(), Error>,
 ) -> Result<(), Error> {
     tokio::select! {
@@ -275,7 +328,6 @@ async fn start_to_stop(
             };
             result.inspect(|()| tracing::info!("drained"))
         }
-        // Of a person who is out of patience. SIGTERM may come twice from one who is not.
-        signal = signals.interrupt() => Err(format!("{signal} again: ended at once").into()),
+        signal = signals.interrupt() => Err(EndedAtOnce(signal).into()),
     }
 }

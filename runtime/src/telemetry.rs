@@ -8,21 +8,65 @@ mod codes;
 pub mod grpc;
 pub(crate) mod logs;
 pub(crate) mod metrics;
+pub(crate) mod otlp;
 mod propagation;
 pub(crate) mod requests;
 mod spans;
 
-use std::sync::Arc;
+use std::{ffi::OsString, sync::Arc, time::Duration};
 
 use metrics::Metrics;
 pub use metrics::http::{HttpMetrics, InFlight, OTHER, Outcome, Side, is_known};
 pub use opentelemetry::{Context, KeyValue, Value};
 pub use opentelemetry_semantic_conventions::attribute;
+use otlp::{Hosted, Otlp};
 pub use prometheus_client as prometheus;
 use prometheus_client::collector::Collector;
-use propagation::Propagator;
 use requests::RequestLog;
 pub use spans::{InContext, Spans, end_span, is_recorded, record_error, record_error_in};
+
+use crate::Error;
+
+/// How a process is observed.
+#[derive(Debug)]
+pub struct Observability {
+    pub(crate) metrics: Metrics,
+    pub(crate) otlp: Otlp,
+    requests: RequestLog,
+}
+
+impl Observability {
+    /// By metrics, and by traces as these `OTEL_…` variables ask for. To be called inside of a tokio
+    /// runtime.
+    pub fn new(variables: impl Fn(&str) -> Option<OsString>) -> Result<Self, Error> {
+        let settings = otlp::Settings::from_env(variables)?;
+        Self::start(&settings, RequestLog::default(), Hosted::Several)
+    }
+
+    pub(crate) fn start(
+        settings: &otlp::Settings,
+        requests: RequestLog,
+        hosted: Hosted,
+    ) -> Result<Self, Error> {
+        let (metrics, otlp) = (Metrics::of_process(), Otlp::new(settings, hosted)?);
+        metrics.register(otlp.counts());
+        Ok(Self { metrics, otlp, requests })
+    }
+
+    /// How a service of the process is observed. It reports under this name.
+    pub fn service(&self, name: &'static str) -> Telemetry {
+        Telemetry {
+            metrics: Some(self.metrics.clone()),
+            spans: Spans::new(self.otlp.tracer(name), self.otlp.propagator()),
+            requests: self.requests,
+        }
+    }
+
+    /// Exports what is left, for at most that long.
+    pub async fn shutdown(&self, within: Duration) {
+        self.otlp.shutdown(within).await;
+    }
+}
 
 /// How one service is observed. Clones are cheap, and of the same service.
 #[derive(Debug, Clone, Default)]
@@ -36,10 +80,6 @@ impl Telemetry {
     /// Nothing is counted, nothing traced; what comes in of a trace is handed on.
     pub fn off() -> Self {
         Self::default()
-    }
-
-    pub(crate) fn new(metrics: Metrics, requests: RequestLog) -> Self {
-        Self { metrics: Some(metrics), spans: Spans::new(None, Propagator), requests }
     }
 
     /// Whether a request gets a line in the log.

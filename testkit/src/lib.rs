@@ -1,9 +1,11 @@
-//! What the tests share: services in the test's own process, spawned binaries, HTTP requests.
+//! What the tests share: services in the test's own process, spawned binaries, HTTP requests, a
+//! collector of spans and logs.
 //!
 //! Everything is real: real services on real sockets of the loopback interface, on ports that the
 //! system picks. Nothing waits by sleeping: [`eventually`] asks again until a deadline.
 
 mod binary;
+pub mod collector;
 mod holding;
 pub mod http;
 mod services;

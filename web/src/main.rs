@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use emojivoto_runtime::process::{self, Interfaces};
+use emojivoto_runtime::process::{self, Role};
 use emojivoto_web::{Settings, serve};
 
 fn main() -> ExitCode {
     process::main(
         "emojivoto-web",
         env!("CARGO_PKG_DESCRIPTION"),
-        Interfaces::All,
+        Role::Service("web"),
         async |settings: Settings, process| {
             let listener = process.listen("WEB_PORT", settings.web_port).await?;
             process.spawn("web", |lifecycle, telemetry| {

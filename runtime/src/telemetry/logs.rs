@@ -13,13 +13,17 @@ use prometheus_client::{
 };
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
-    Layer as _, fmt, layer::SubscriberExt as _, registry, util::SubscriberInitExt as _,
+    Layer, Registry, filter::Targets, fmt, layer::Layered, layer::SubscriberExt as _, registry,
+    util::SubscriberInitExt as _,
 };
 
 use crate::settings::{Common, LogFormat};
 
 /// Lines that may wait to be written: some seconds' worth at the highest rates, in a few megabytes.
 const MAX_UNWRITTEN: usize = 16_384;
+
+/// What the layers that write lie on.
+type Filtered = Layered<Targets, Registry>;
 
 /// Running logs. What is still to be written is written when this is dropped.
 #[derive(Debug)]
@@ -32,7 +36,9 @@ pub(crate) struct Logs {
 ///
 /// Lines are handed to a thread of their own, so that a slow reader of standard output slows no
 /// request; when it lags too far behind, lines are lost instead, and counted.
-pub(crate) fn init(settings: &Common) -> Logs {
+///
+/// `export` is where lines go besides.
+pub(crate) fn init(settings: &Common, export: Option<impl Layer<Filtered> + Send + Sync>) -> Logs {
     let writer = NonBlockingBuilder::default().buffered_lines_limit(MAX_UNWRITTEN);
     let (writer, guard) = writer.finish(io::stdout());
     let dropped = writer.error_counter();
@@ -42,7 +48,7 @@ pub(crate) fn init(settings: &Common) -> Logs {
         LogFormat::Text => lines.fmt_fields(text::Fields).boxed(),
         LogFormat::Json => lines.event_format(json::Json).boxed(),
     };
-    registry().with(settings.rust_log.clone()).with(lines).init();
+    registry().with(settings.rust_log.clone()).with(export).with(lines).init();
     if settings.oc_agent_host.is_some() {
         tracing::warn!(
             "OC_AGENT_HOST is ignored: OpenCensus has ended; its successor is OTEL_EXPORTER_OTLP_ENDPOINT"
