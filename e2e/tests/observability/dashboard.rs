@@ -57,7 +57,7 @@ fn every_panel_says_what_it_shows_and_has_its_own_place() {
 }
 
 #[test]
-fn durations_lead_to_traces() {
+fn every_duration_shows_exemplars() {
     let durations: Vec<_> = panels()
         .into_iter()
         .filter(|panel| panel["type"] == "timeseries" && panel.to_string().contains("_bucket"))

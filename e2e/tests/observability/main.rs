@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use emojivoto_e2e::{root, run, tool};
-use emojivoto_testkit::http;
+use emojivoto_testkit::{collector::Collector, eventually, http};
 use prometheus::{DIRECTORY, Prometheus};
 use serde_json::Value;
 use suite::Suite;
@@ -16,7 +16,7 @@ mod suite;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_process_is_observed() {
-    let suite = Suite::in_one_process();
+    let suite = Suite::in_one_process(&[]);
     is_observed(&suite).await;
 }
 
@@ -24,6 +24,35 @@ async fn one_process_is_observed() {
 async fn four_processes_are_observed() {
     let suite = Suite::in_four_processes();
     is_observed(&suite).await;
+}
+
+/// What Grafana makes a link of: the exemplars of the duration panels are traces that the collector has.
+#[tokio::test(flavor = "multi_thread")]
+async fn durations_lead_to_traces() {
+    let collector = Collector::start().await;
+    let endpoint = collector.address().to_string();
+    let suite = Suite::in_one_process(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)]);
+    let prometheus = Prometheus::watching(&suite.admins).await;
+
+    for histogram in [
+        "http_client_request_duration_seconds_bucket",
+        "http_server_request_duration_seconds_bucket",
+        r#"grpc_client_handling_seconds_bucket{grpc_method="VoteDoughnut"}"#,
+        r#"grpc_server_handling_seconds_bucket{grpc_method="VoteDoughnut"}"#,
+    ] {
+        eventually(&format!("an exemplar of {histogram} is a trace"), async || {
+            let traces = prometheus.traces(histogram).await;
+            let known = collector.spans();
+            traces.iter().any(|id| known.iter().any(|span| span.trace_id() == *id)).then_some(())
+        })
+        .await;
+    }
+    // What the alert for lost telemetry looks at is there, and says that nothing is lost.
+    let exported = r#"sum(otel_sdk_exporter_span_exported_total{error_type=""}) > 0"#;
+    prometheus.eventually("exported spans are counted", exported).await;
+    let lost = r#"otel_sdk_exporter_span_exported_total{error_type!=""} > 0"#;
+    assert_eq!(prometheus.query(lost).await, [Value::Null; 0]);
+    has_a_clean_scrape(&suite.admins[0]).await;
 }
 
 async fn is_observed(suite: &Suite) {

@@ -70,6 +70,19 @@ impl Prometheus {
         groups.iter().flat_map(|g| g["rules"].as_array().expect("rules").clone()).collect()
     }
 
+    /// The trace ids of the exemplars that belong to what an expression selects.
+    pub(super) async fn traces(&self, expression: &str) -> Vec<String> {
+        let query = utf8_percent_encode(expression, NON_ALPHANUMERIC);
+        let url = format!("http://{}/api/v1/query_exemplars?query={query}", self.address);
+        let answer = http::get(&url).await.json();
+        let series = answer["data"].as_array().unwrap_or_else(|| panic!("{expression}: {answer}"));
+        series
+            .iter()
+            .flat_map(|series| series["exemplars"].as_array().into_iter().flatten())
+            .map(|exemplar| exemplar["labels"]["trace_id"].as_str().expect("an id").to_owned())
+            .collect()
+    }
+
     fn log(&self) -> String {
         fs::read_to_string(self.directory.join("log")).unwrap_or_default()
     }

@@ -18,8 +18,9 @@ const VOTES_PER_SECOND: &str = "50";
 
 impl Suite {
     /// What `cargo run` starts: one process.
-    pub(super) fn in_one_process() -> Self {
+    pub(super) fn in_one_process(env: &[(&str, &str)]) -> Self {
         let mut process = Binary::new(&binary("emojivoto"))
+            .envs(env)
             .env("REQUEST_RATE", VOTES_PER_SECOND)
             .envs(&["WEB_PORT", "EMOJI_PORT", "VOTING_PORT", "PROM_PORT"].map(|port| (port, "0")))
             .start();
