@@ -7,22 +7,24 @@ UNTAGGED := $(SERVICES:%=emojivoto-%:latest)
 CLUSTER  ?= emojivoto
 COMPOSE   = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
-.PHONY: help test images up down k3d kind
+.PHONY: help test images up observe down rules k3d kind
 
 help:
 	@echo 'make test     install what the tests need, then run all of them'
 	@echo 'make up       build and start the suite with Compose: http://localhost:8081'
+	@echo 'make observe  the same with Prometheus, Grafana and Jaeger: http://localhost:3000'
 	@echo 'make down     stop that, and remove it'
 	@echo 'make images   build the four images, tagged $(VERSION) and latest'
 	@echo 'make k3d      build, load into a k3d cluster and apply: http://localhost:8081'
 	@echo 'make kind     the same with kind, which has no ingress: port-forward to look at it'
+	@echo 'make rules    copy the rules of observability/ into the PrometheusRule for Kubernetes'
 	@echo
 	@echo 'Without containers: cargo run --release'
 
 test:
 	.ci/install
 	cargo test --workspace
-	cargo test -p emojivoto-e2e --features browser,manifests,compose
+	cargo test -p emojivoto-e2e --features browser,manifests,compose,observability
 
 # Untagged as well, for `kubectl apply -f k8s/web.yml` and its like.
 images:
@@ -34,8 +36,22 @@ up:
 	$(COMPOSE) up --build --detach
 	@echo 'http://localhost:8081'
 
+observe:
+	$(COMPOSE) --profile observability up --build --detach
+	@echo 'suite       http://localhost:8081'
+	@echo 'Grafana     http://localhost:3000'
+	@echo 'Prometheus  http://localhost:9090'
+	@echo 'Jaeger      http://localhost:16686'
+
 down:
-	$(COMPOSE) down
+	$(COMPOSE) --profile observability down
+
+# Puts the rules of observability/ into the PrometheusRule for Kubernetes.
+rules: RULE = k8s/components/prometheus/prometheus-rule.yml
+rules:
+	sed -n '1,/^  groups:$$/p' $(RULE) > $(RULE).tmp
+	sed '1,/^groups:$$/d; s/^./  &/' observability/prometheus/rules/emojivoto.yml >> $(RULE).tmp
+	mv $(RULE).tmp $(RULE)
 
 k3d: images
 	k3d cluster list $(CLUSTER) >/dev/null 2>&1 || k3d cluster create $(CLUSTER) --port 8081:80@loadbalancer

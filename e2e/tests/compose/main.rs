@@ -10,6 +10,7 @@ use serde_json::Value;
 use suite::{SERVICES, Suite};
 
 mod images;
+mod profile;
 mod suite;
 
 const WEB: &str = "localhost:8081";

@@ -15,20 +15,13 @@ pub(super) const TAG: &str = "e2e";
 
 /// Takes everything down when it goes out of scope, however the test ended.
 pub(super) struct Suite {
-    /// How Compose is called here: `docker compose` or, for want of that, `docker-compose`.
+    /// How Compose is called here.
     program: Vec<PathBuf>,
 }
 
 impl Suite {
     pub(super) fn up() -> Self {
-        let docker = tool("docker");
-        let v2 = Command::new(&docker)
-            .args(["compose", "version"])
-            .output()
-            .is_ok_and(|o| o.status.success());
-        let program =
-            if v2 { vec![docker, "compose".into()] } else { vec![tool("docker-compose")] };
-        let suite = Self { program };
+        let suite = Self { program: program() };
         suite.compose(&["config", "--quiet"]);
         suite.down(); // what a killed run left behind
         suite.compose(&["up", "--detach", "--no-build"]);
@@ -97,4 +90,14 @@ impl Drop for Suite {
             self.down();
         }
     }
+}
+
+/// How Compose is called here: `docker compose` or, for want of that, `docker-compose`.
+pub(super) fn program() -> Vec<PathBuf> {
+    let docker = tool("docker");
+    let v2 = Command::new(&docker)
+        .args(["compose", "version"])
+        .output()
+        .is_ok_and(|o| o.status.success());
+    if v2 { vec![docker, "compose".into()] } else { vec![tool("docker-compose")] }
 }

@@ -1,4 +1,4 @@
-//! The Kubernetes manifests against Kubernetes' own schemas and against what clusters, tutorials and
+//! The Kubernetes manifests against Kubernetes' own schemas (and the Prometheus Operator's) and against what clusters, tutorials and
 //! meshes rely on; and the two other files that have a linter, the `Dockerfile` and `proto/`.
 
 use std::collections::BTreeSet;
@@ -11,6 +11,7 @@ use emojivoto_e2e::{root, run, tool};
 use serde_json::{Value, json};
 use yaml::{at, documents, entries, find, kind, kustomizations, list, name, read, render, selects};
 
+mod components;
 mod contract;
 mod restricted;
 mod yaml;
@@ -25,7 +26,18 @@ const KUBERNETES: [&str; 2] = ["1.29", "1.37"];
 fn every_kustomization_renders_and_is_valid() {
     let rendered = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rendered.yml");
     for directory in kustomizations() {
-        fs::write(&rendered, render(&directory)).expect("the temporary directory is writable");
+        let text = render(&directory);
+        let (operator, kubernetes): (Vec<_>, Vec<_>) = text
+            .split("\n---\n")
+            .partition(|document| document.starts_with("apiVersion: monitoring.coreos.com/"));
+        if !operator.is_empty() {
+            fs::write(&rendered, operator.join("\n---\n")).expect("it is writable");
+            run(Command::new(tool("python3"))
+                .arg(root().join("e2e/checks/schemas.py"))
+                .arg("operator")
+                .arg(&rendered));
+        }
+        fs::write(&rendered, kubernetes.join("\n---\n")).expect("it is writable");
         for version in KUBERNETES {
             run(Command::new(tool("kubernetes-validate"))
                 .args(["--strict", "-k", version])
