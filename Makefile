@@ -4,8 +4,12 @@ VERSION  := $(shell sed -n 's/^version = "\(.*\)".*/\1/p' Cargo.toml)
 SERVICES := emoji-svc voting-svc web vote-bot
 IMAGES   := $(SERVICES:%=emojivoto-%:$(VERSION))
 UNTAGGED := $(SERVICES:%=emojivoto-%:latest)
+REVISION := $(shell git rev-parse HEAD 2>/dev/null)
 CLUSTER  ?= emojivoto
 COMPOSE   = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+
+# For Compose, which builds with it.
+export EMOJIVOTO_REVISION = $(REVISION)
 
 .PHONY: help test images up observe down rules k3d kind
 
@@ -29,7 +33,7 @@ test:
 # Untagged as well, for `kubectl apply -f k8s/web.yml` and its like.
 images:
 	set -e; for service in $(SERVICES); do \
-	    docker build --target $$service -t emojivoto-$$service:$(VERSION) -t emojivoto-$$service .; \
+	    docker build --target $$service --build-arg REVISION=$(REVISION) -t emojivoto-$$service:$(VERSION) -t emojivoto-$$service .; \
 	done
 
 up:
