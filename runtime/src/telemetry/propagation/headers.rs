@@ -45,13 +45,9 @@ pub(super) struct Outgoing<'a>(pub(super) &'a mut HeaderMap);
 
 impl Injector for Outgoing<'_> {
     fn set(&mut self, key: &str, value: String) {
-        let (Ok(key), Ok(mut value)) = (HeaderName::try_from(key), HeaderValue::try_from(value))
-        else {
+        let (Ok(key), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value)) else {
             return; // baggage may hold what a header may not
         };
-        // It is never the same twice. This keeps HTTP/2 from adding it to the connection's table of
-        // headers, where it would soon have pushed out all that is worth being there.
-        value.set_sensitive(true);
         match self.0.entry(key) {
             Entry::Occupied(entry) if value.is_empty() => drop(entry.remove()),
             Entry::Vacant(_) if value.is_empty() => {}
