@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
 };
@@ -20,7 +20,7 @@ use emojivoto_proto::{
 use emojivoto_runtime::{Error, Lifecycle, Stop, Telemetry, grpc};
 use emojivoto_testkit::{http, web};
 use tokio::{net::TcpListener, sync::Barrier};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, metadata::MetadataMap};
 
 /// Both backends in one, counting what they are asked.
 #[derive(Clone)]
@@ -29,6 +29,8 @@ struct Backend {
     finds: Arc<AtomicUsize>,
     votes: Arc<AtomicUsize>,
     results: Arc<AtomicUsize>,
+    /// What came with the last find.
+    metadata: Arc<Mutex<MetadataMap>>,
     /// Passed by a list and a results call together, and by neither alone.
     together: Arc<Barrier>,
 }
@@ -50,6 +52,7 @@ impl EmojiService for Backend {
         request: Request<FindByShortcodeRequest>,
     ) -> Result<Response<FindByShortcodeResponse>, Status> {
         self.finds.fetch_add(1, SeqCst);
+        *self.metadata.lock().expect("no panic") = request.metadata().clone();
         let emoji = request.get_ref().shortcode.parse::<Shortcode>().ok().map(Into::into);
         Ok(Response::new(FindByShortcodeResponse { emoji }))
     }
@@ -84,6 +87,7 @@ impl Backend {
             finds: counter(),
             votes: counter(),
             results: counter(),
+            metadata: Arc::default(),
             together,
         };
         let ((emoji, at_emoji), (voting, at_voting)) = (listener().await, listener().await);
@@ -120,4 +124,33 @@ async fn a_leaderboard_is_two_calls_at_the_same_time_and_a_vote_two_that_are_nev
     assert_eq!(backend.counts(), [4, 5, 5, 4]);
     assert_eq!(http::get(&web.url("/api/vote?choice=:nope:")).await.status, 400);
     assert_eq!(backend.counts(), [4, 6, 5, 4], "emoji-svc decides what is an emoji");
+}
+
+/// Proxies of a mesh make spans of their own, and need what came in to know of which trace.
+#[tokio::test]
+async fn a_trace_is_handed_on_where_nothing_is_traced() {
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    let (backend, emoji, voting, _stops) = Backend::start().await;
+    let web = web(emoji, voting).await;
+    let url = web.url("/api/vote?choice=:joy:");
+    let handed_on = |name: &str| {
+        let metadata = backend.metadata.lock().expect("no panic");
+        metadata.get(name).map(|value| value.to_str().expect("text").to_owned())
+    };
+    let w3c = format!("00-{TRACE}-b7ad6b7169203331-01");
+    let vote = ::http::Request::get(&url).header("traceparent", &w3c);
+    let vote = vote.header("tracestate", "vendor=1").header("baggage", "customer=42,tier=gold");
+    assert_eq!(http::send(vote, "").await.expect("an answer").status, 200);
+    assert_eq!(handed_on("traceparent"), Some(w3c.clone()));
+    assert_eq!(handed_on("tracestate").as_deref(), Some("vendor=1"));
+    let baggage = handed_on("baggage").expect("baggage");
+    assert!(baggage.contains("customer=42") && baggage.contains("tier=gold"), "{baggage}");
+
+    let b3 = format!("{TRACE}-b7ad6b7169203331-1");
+    let vote = ::http::Request::get(&url).header("b3", b3);
+    assert_eq!(http::send(vote, "").await.expect("an answer").status, 200);
+    assert_eq!((handed_on("traceparent"), handed_on("baggage")), (Some(w3c), None));
+
+    assert_eq!(http::get(&url).await.status, 200);
+    assert_eq!(handed_on("traceparent"), None, "there is nothing to hand on");
 }

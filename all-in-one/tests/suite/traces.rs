@@ -240,3 +240,28 @@ async fn when_it_is_switched_off_nothing_is_exported() {
         assert_eq!((code, collector.spans().len()), (Some(0), 0), "{lines:#?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_of_the_log_know_their_trace_wherever_they_go() {
+    let collector = Collector::start().await;
+    let settings = [("NO_BOT", "true"), ("LOG_FORMAT", "json"), ("OTEL_LOGS_EXPORTER", "otlp")];
+    let suite = Running::starting(traced(&collector).envs(&settings));
+    suite.ready().await;
+    assert_eq!(suite.vote(":doughnut:").await, 500);
+    suite.run.signal("TERM");
+    let (code, lines, _) = suite.end();
+    assert_eq!(code, Some(0), "{lines:#?}");
+    let spans = collector.spans();
+    let web = spans.iter().find(|span| span.name == "GET /api/vote").expect("the span of web");
+    let line = lines.iter().find(|line| line.contains(" /api/vote?choice=:doughnut: "));
+    let line: serde_json::Value = serde_json::from_str(line.expect("a line")).expect("JSON");
+    assert_eq!(
+        (&line["trace_id"], &line["span_id"]),
+        (&web.trace_id().into(), &web.span_id().into())
+    );
+    let logs = collector.logs();
+    let log = logs.iter().find(|log| log.body().contains("/api/vote?choice=:doughnut:"));
+    let log = log.unwrap_or_else(|| panic!("{logs:#?}"));
+    assert_eq!((log.trace_id(), log.span_id()), (web.trace_id(), web.span_id()));
+    assert_eq!((&*log.service, log.attribute("http.route")), ("emojivoto", Some("/api/vote")));
+}
