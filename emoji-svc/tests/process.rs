@@ -1,6 +1,6 @@
 //! The binary, as a container starts it.
 
-use emojivoto_testkit::{Binary, behaves, eventually, healthcheck, http, refuses};
+use emojivoto_testkit::{Binary, behaves, eventually, healthcheck, http, refuses, reports_as};
 
 const EMOJI_SVC: &str = env!("CARGO_BIN_EXE_emojivoto-emoji-svc");
 
@@ -50,4 +50,9 @@ async fn it_is_live_and_ready_until_it_is_told_to_stop() {
     let (code, said) = healthcheck(EMOJI_SVC, admin);
     assert_eq!(code, Some(1));
     assert!(said.starts_with("no answer on port "), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_knows_it_by_the_name_that_others_rely_on() {
+    reports_as(EMOJI_SVC, &[], "emoji").await;
 }

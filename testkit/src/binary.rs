@@ -1,6 +1,7 @@
 //! The binaries, as a person or a container starts them.
 
 use std::{
+    collections::BTreeSet,
     io::{BufRead as _, BufReader, Read as _},
     net::SocketAddr,
     process::{Child, Command, Output, Stdio},
@@ -9,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use crate::PATIENCE;
+use crate::{PATIENCE, collector::Collector};
 
 /// Lines that a test may leave unread before nothing more is read of the output of a binary.
 const UNREAD_LINES: usize = 1_024;
@@ -92,7 +93,8 @@ pub fn behaves(binary: &str, name: &str, required: &[(&str, &str)], settings: &[
     let output = Binary::new(binary).args(&["--help"]).output();
     let help = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{help}");
-    let common = ["PROM_PORT", "SHUTDOWN_DELAY", "SHUTDOWN_GRACE", "LOG_FORMAT", "RUST_LOG"];
+    let common =
+        ["PROM_PORT", "SHUTDOWN_DELAY", "SHUTDOWN_GRACE", "LOG_FORMAT", "REQUEST_LOG", "RUST_LOG"];
     for setting in settings.iter().chain(&common) {
         assert!(help.contains(&format!("[env: {setting}]")), "{setting} is not in {help}");
         let flag = setting.to_lowercase().replace('_', "-");
@@ -106,6 +108,9 @@ pub fn behaves(binary: &str, name: &str, required: &[(&str, &str)], settings: &[
         ("SHUTDOWN_DELAY", "-1s", "expected a duration such as 150ms, 1.5s or 1m30s"),
         ("LOG_FORMAT", "xml", ""),
         ("RUST_LOG", "a=b=c", "expected a level or directives"),
+        ("REQUEST_LOG", "1.5", "expected a number from 0.0 (none) to 1.0 (all)"),
+        ("OTEL_TRACES_SAMPLER", "sometimes", "expected"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://collector", "expected"),
     ] {
         refuses(binary, required, setting, value, expected);
     }
@@ -118,6 +123,26 @@ pub fn behaves(binary: &str, name: &str, required: &[(&str, &str)], settings: &[
     let output = Binary::new(binary).args(&["--nonsense"]).output();
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("--nonsense"));
+}
+
+/// Asserts under which name a binary reports to a collector when nobody gives it another.
+///
+/// To be called on a runtime with several threads, because this one waits for the end of the binary.
+pub async fn reports_as(binary: &str, env: &[(&str, &str)], service: &str) {
+    let collector = Collector::start().await;
+    let run = Binary::new(binary).envs(env).envs(&[
+        ("PROM_PORT", "0"),
+        ("GRPC_PORT", "0"),
+        ("WEB_PORT", "0"),
+    ]);
+    let run = run.env("OTEL_LOGS_EXPORTER", "otlp");
+    let mut run = run.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.address().to_string()).start();
+    run.address("PROM_PORT");
+    run.signal("TERM");
+    let (code, lines, _) = run.end();
+    assert_eq!(code, Some(0), "{lines:#?}");
+    let names: BTreeSet<_> = collector.logs().into_iter().map(|log| log.service).collect();
+    assert_eq!(names, BTreeSet::from([service.to_owned()]), "{lines:#?}");
 }
 
 /// Asserts that a binary does not start without a setting, and says which.

@@ -12,7 +12,7 @@ mod services;
 
 use std::{future::Future, time::Duration};
 
-pub use binary::{Binary, Run, behaves, healthcheck, refuses, requires};
+pub use binary::{Binary, Run, behaves, healthcheck, refuses, reports_as, requires};
 pub use holding::Holding;
 pub use services::{Service, emoji, voting, voting_at, voting_on, web, web_with};
 

@@ -6,7 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use emojivoto_testkit::{Binary, behaves, emoji, healthcheck, refuses, requires, voting, web};
+use emojivoto_testkit::{
+    Binary, behaves, emoji, healthcheck, refuses, reports_as, requires, voting, web,
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -143,4 +145,9 @@ async fn it_votes_over_https_where_it_trusts_the_certificate() {
     let line = wary.line("no vote");
     assert!(line.contains("certificate"), "{line}");
     std::fs::remove_file(file).expect("the file");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_knows_it_by_the_name_that_others_rely_on() {
+    reports_as(VOTE_BOT, &[("WEB_HOST", "127.0.0.1:1")], "vote-bot").await;
 }

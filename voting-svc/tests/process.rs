@@ -9,7 +9,7 @@ use emojivoto_proto::{
     Shortcode,
     voting::{ResultsRequest, VoteRequest, VotingClient},
 };
-use emojivoto_testkit::{Binary, Run, behaves, emoji, eventually, http, refuses, web};
+use emojivoto_testkit::{Binary, Run, behaves, emoji, eventually, http, refuses, reports_as, web};
 use tonic::transport::{Channel, Endpoint};
 
 const VOTING_SVC: &str = env!("CARGO_BIN_EXE_emojivoto-voting-svc");
@@ -120,4 +120,9 @@ async fn web_survives_its_death_under_traffic_and_goes_on_when_it_is_back() {
     let (statuses, _run) = tokio::join!(traffic, story);
     assert!(!statuses.is_empty());
     assert!(statuses.iter().all(|status| [200, 503].contains(status)), "{statuses:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_knows_it_by_the_name_that_others_rely_on() {
+    reports_as(VOTING_SVC, &[], "voting").await;
 }

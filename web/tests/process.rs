@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use emojivoto_testkit::{
-    Binary, Holding, behaves, emoji, eventually, healthcheck, http, refuses, requires, voting,
-    voting_on,
+    Binary, Holding, behaves, emoji, eventually, healthcheck, http, refuses, reports_as, requires,
+    voting, voting_on,
 };
 
 const WEB: &str = env!("CARGO_BIN_EXE_emojivoto-web");
@@ -44,9 +44,8 @@ async fn it_logs_requests_is_ready_with_its_backends_and_drains_on_sigterm() {
     let url = format!("http://{web}/api/vote?choice=:doughnut:");
     assert_eq!(http::get(&url).await.status, 500);
     // What a client is not told is in the log.
-    let cause = run.line("call to voting-svc failed");
-    assert!(cause.contains("ERROR"), "{cause}");
-    run.line("GET /api/vote?choice=:doughnut: 500 ");
+    let line = run.line("GET /api/vote?choice=:doughnut: 500 ");
+    assert!(line.contains("call to voting-svc failed") && line.contains("ERROR"), "{line}");
     // HTTP/2 sends the target with scheme and host, which is not what is looked for.
     let form = "application/x-www-form-urlencoded";
     assert_eq!(http::post_h2(&url, form, b"").await.status, 500);
@@ -93,4 +92,10 @@ async fn a_vote_in_flight_at_sigterm_is_answered_and_counted_once() {
     assert_eq!(code, Some(0));
     assert!(lines.iter().any(|line| line.ends_with("drained")), "{lines:#?}");
     assert_eq!(store.votes().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_knows_it_by_the_name_that_others_rely_on() {
+    reports_as(WEB, &[("EMOJISVC_HOST", "127.0.0.1:1"), ("VOTINGSVC_HOST", "127.0.0.1:1")], "web")
+        .await;
 }
