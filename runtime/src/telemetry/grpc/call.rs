@@ -86,7 +86,7 @@ impl Drop for Call {
         spans::end_span(context, failed, || {
             [
                 Some(KeyValue::new(RPC_SYSTEM_NAME, "grpc")),
-                Some(KeyValue::new(RPC_METHOD, Arc::clone(&self.method.name))),
+                Some(KeyValue::new(RPC_METHOD, self.method.name)),
                 Some(KeyValue::new(RPC_RESPONSE_STATUS_CODE, name)),
                 failed.then(|| KeyValue::new(ERROR_TYPE, name)),
                 self.server.address.clone().map(|address| KeyValue::new(SERVER_ADDRESS, address)),

@@ -70,7 +70,7 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let method = Arc::clone(self.methods.of(request.uri().path()));
-        let context = self.spans.client(|| method.name.to_string(), request.headers_mut());
+        let context = self.spans.client(|| method.name, request.headers_mut());
         let rpc = method.rpc.clone();
         let call = (context.is_some() || rpc.is_some())
             .then(|| Call::start(RpcSide::Client, &method, context, self.server.clone()));

@@ -11,7 +11,8 @@ use crate::telemetry::metrics::{Metrics, Rpc, RpcLabels, RpcSide, http::OTHER};
 #[derive(Debug)]
 pub(super) struct Method {
     /// Service and method, `emojivoto.v1.VotingService/VoteJoy`, which is also the name of its spans.
-    pub(super) name: Arc<str>,
+    /// Made once for as long as the process lives, so that no span has to copy it.
+    pub(super) name: &'static str,
     /// What is counted of it, if anything is.
     pub(super) rpc: Option<Arc<Rpc>>,
 }
@@ -29,7 +30,7 @@ impl Methods {
     pub(super) fn new(descriptors: &[&[u8]], metrics: Option<&Metrics>, side: RpcSide) -> Self {
         let method = |name: &str, labels| {
             let rpc = metrics.map(|metrics| metrics.rpcs(side).rpc(labels));
-            Arc::new(Method { name: name.into(), rpc })
+            Arc::new(Method { name: String::leak(name.to_owned()), rpc })
         };
         let mut by_path = HashMap::new();
         for set in descriptors {

@@ -67,7 +67,7 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let ServerLayer { methods, spans: starter } = &self.layer;
         let method = methods.of(request.uri().path());
-        let context = starter.server(|| method.name.to_string(), request.headers());
+        let context = starter.server(|| method.name, request.headers());
         let observed = context.is_some() || method.rpc.is_some();
         let call = observed.then(|| {
             let server = if spans::is_recorded(context.as_ref()) {

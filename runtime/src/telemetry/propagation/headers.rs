@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header::Entry};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::propagation::{Extractor, Injector};
 
 /// The headers of a request that has come. One of them may be split over several lines, which mean
@@ -39,20 +39,30 @@ impl Extractor for Incoming<'_> {
     }
 }
 
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
+
 /// The headers of a request that goes out. An empty value removes the header: what was there is not
 /// of this trace, and an empty `tracestate` says nothing.
 pub(super) struct Outgoing<'a>(pub(super) &'a mut HeaderMap);
 
 impl Injector for Outgoing<'_> {
     fn set(&mut self, key: &str, value: String) {
-        let (Ok(key), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value)) else {
-            return; // baggage may hold what a header may not
+        if value.is_empty() {
+            self.0.remove(key);
+            return;
+        }
+        let name = match key {
+            "traceparent" => TRACEPARENT,
+            "tracestate" => TRACESTATE,
+            "baggage" => BAGGAGE,
+            // The propagators of OpenTelemetry write no others.
+            _ => return,
         };
-        match self.0.entry(key) {
-            Entry::Occupied(entry) if value.is_empty() => drop(entry.remove()),
-            Entry::Vacant(_) if value.is_empty() => {}
-            Entry::Occupied(mut entry) => drop(entry.insert(value)),
-            Entry::Vacant(entry) => drop(entry.insert(value)),
+        // Baggage may hold what a header may not.
+        if let Ok(value) = HeaderValue::try_from(value) {
+            self.0.insert(name, value);
         }
     }
 }
