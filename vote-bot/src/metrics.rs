@@ -21,6 +21,10 @@ use http::StatusCode;
 
 /// What became of a vote, as web told.
 const OUTCOMES: [&str; 4] = ["counted", "refused", "failed", "unanswered"];
+const COUNTED: usize = 0;
+const REFUSED: usize = 1;
+const FAILED: usize = 2;
+const UNANSWERED: usize = 3;
 
 /// By emoji: those that are on the ballot that the bot was built with, and the last for all others,
 /// because which emoji there are is told from outside.
@@ -45,7 +49,7 @@ impl Votes {
     pub(crate) fn send(self: &Arc<Self>, choice: &str) -> Sent {
         let emoji = choice.parse().map_or(Shortcode::COUNT, Shortcode::index);
         self.sent[emoji].fetch_add(1, Relaxed);
-        Sent { votes: Arc::clone(self), emoji, outcome: 3 }
+        Sent { votes: Arc::clone(self), emoji, outcome: UNANSWERED }
     }
 }
 
@@ -60,9 +64,9 @@ pub(crate) struct Sent {
 impl Sent {
     pub(crate) fn answered(mut self, status: StatusCode) {
         self.outcome = match status {
-            status if status.is_success() => 0,
-            status if status.is_client_error() => 1,
-            _ => 2,
+            status if status.is_success() => COUNTED,
+            status if status.is_client_error() => REFUSED,
+            _ => FAILED,
         };
     }
 }
@@ -88,7 +92,7 @@ impl Collector for Votes {
             for (outcome, votes) in OUTCOMES.into_iter().zip(outcomes) {
                 let votes = votes.load(Relaxed);
                 // What every vote should become is there from the start, the rest when it is seen.
-                if outcome == OUTCOMES[0] || votes > 0 {
+                if outcome == OUTCOMES[COUNTED] || votes > 0 {
                     let labels = [("emoji", emoji), ("outcome", outcome)];
                     ConstCounter::new(votes).encode(family.encode_family(&labels)?)?;
                 }

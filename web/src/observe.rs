@@ -126,7 +126,11 @@ impl Exchange {
         let (method, headers) = (request.method(), request.headers());
         let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
         let route = matched.and_then(|path| ROUTES.iter().copied().find(|route| *route == path));
-        let name = || route.map_or(method.to_string(), |route| format!("{method} {route}"));
+        let name = || {
+            // The conventions' word for methods that are none.
+            let method = if is_known(method) { method.as_str() } else { "HTTP" };
+            route.map_or(method.to_owned(), |route| format!("{method} {route}"))
+        };
         let context = observer.telemetry.spans().server(name, headers);
         let recorded = is_recorded(context.as_ref());
         let header = |name| headers.get(name).filter(|_| recorded).cloned();
@@ -224,7 +228,8 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         let took = self.start.elapsed();
-        let failed = self.status.is_none_or(|status| status.is_server_error());
+        // A client that goes away has not been failed.
+        let failed = self.status.is_some_and(|status| status.is_server_error());
         if self.observer.telemetry.logs_request(failed) {
             self.log(took, failed);
         }

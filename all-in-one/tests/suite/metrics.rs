@@ -131,6 +131,22 @@ async fn a_client_that_goes_away_is_counted_all_the_way_and_leaves_a_line() {
 }
 
 #[tokio::test]
+async fn a_vote_that_is_not_answered_in_time_is_counted_as_that_on_both_sides() {
+    let slow = on_free_ports().env("NO_BOT", "true").env("ARTIFICIAL_DELAY", "1h");
+    let suite = Running::start(slow.env("GRPC_TIMEOUT", "200ms"));
+    assert_eq!(suite.vote(":joy:").await, 504);
+    eventually("the end on both sides", || async {
+        let metrics = suite.scrape().await;
+        let ended = ["server", "client"].iter().all(|side| {
+            let labels = format!("{},grpc_code=\"DeadlineExceeded\"", rpc("VoteJoy"));
+            value(&metrics, &format!("grpc_{side}_handled_total{{{labels}}}")) == Some(1.0)
+        });
+        ended.then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn who_watches_the_leaderboard_is_counted() {
     let suite = Running::without_bot();
     let viewers = |viewers: f64| {

@@ -1,6 +1,6 @@
 //! Spans: the parts of a trace that this process contributes.
 //!
-//! They are made with OpenTelemetry's own API, see `docs/decisions/0005-spans-without-tracing-opentelemetry.md`.
+//! They are made with OpenTelemetry's own API, see `docs/decisions/0005-spans-by-opentelemetrys-own-api.md`.
 
 use std::{
     borrow::Cow,

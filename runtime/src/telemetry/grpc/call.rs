@@ -1,6 +1,9 @@
 //! One RPC, from its start to its status.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::{HeaderMap, Uri};
 use opentelemetry::{Context, KeyValue};
@@ -33,7 +36,10 @@ pub(super) struct Call {
     start: Instant,
     context: Option<Context>,
     server: Server,
-    code: Code,
+    /// How long the caller waits, as `grpc-timeout` says.
+    timeout: Option<Duration>,
+    /// What the other side, or the way there, said last.
+    code: Option<Code>,
 }
 
 impl Call {
@@ -42,12 +48,13 @@ impl Call {
         method: &Arc<Method>,
         context: Option<Context>,
         server: Server,
+        timeout: Option<Duration>,
     ) -> Self {
         if let Some(rpc) = &method.rpc {
             rpc.start();
         }
         let (method, start) = (Arc::clone(method), Instant::now());
-        Self { side, method, start, context, server, code: Code::Cancelled }
+        Self { side, method, start, context, server, timeout, code: None }
     }
 
     pub(super) fn context(&self) -> Option<&Context> {
@@ -56,7 +63,7 @@ impl Call {
 
     /// Ends it with a code.
     pub(super) fn end(mut self, code: Code) {
-        self.code = code;
+        self.code = Some(code);
     }
 
     /// Ends it with the status in trailers, or in the headers that stand for them.
@@ -77,12 +84,22 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let context = self.context.as_ref();
+        let (took, context) = (self.start.elapsed(), self.context.as_ref());
+        let in_time = self.timeout.is_none_or(|timeout| took < timeout);
+        let code = match self.code {
+            // Servers and clients drop a call at its deadline, and tonic's servers call that cancelled.
+            None | Some(Code::Cancelled) if !in_time => Code::DeadlineExceeded,
+            None => Code::Cancelled,
+            Some(code) => code,
+        };
         if let Some(rpc) = &self.method.rpc {
-            rpc.end(self.code, self.start.elapsed(), context);
+            rpc.end(code, took, context);
         }
         let Some(context) = context else { return };
-        let (failed, name) = (is_failure(self.side, self.code), codes::specified(self.code));
+        if self.code.is_none() && code == Code::DeadlineExceeded {
+            spans::record_error_in(context, &TimedOut(took));
+        }
+        let (failed, name) = (is_failure(self.side, code), codes::specified(code));
         spans::end_span(context, failed, || {
             [
                 Some(KeyValue::new(RPC_SYSTEM_NAME, "grpc")),
@@ -94,6 +111,28 @@ impl Drop for Call {
             ]
         });
     }
+}
+
+/// No status came while the caller waited.
+#[derive(Debug, thiserror::Error)]
+#[error("no status after {0:?}, and nobody waits any longer")]
+struct TimedOut(Duration);
+
+/// The value of `grpc-timeout`: up to eight digits and a unit (gRPC over HTTP/2, "Requests").
+pub(super) fn timeout(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (number, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
+    let number: u32 = number.parse().ok()?;
+    let unit = match unit {
+        "H" => Duration::from_hours(1),
+        "M" => Duration::from_mins(1),
+        "S" => Duration::from_secs(1),
+        "m" => Duration::from_millis(1),
+        "u" => Duration::from_micros(1),
+        "n" => Duration::from_nanos(1),
+        _ => return None,
+    };
+    unit.checked_mul(number)
 }
 
 /// Which codes make a span red: for a server only those that are its own fault.

@@ -8,14 +8,14 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response, Uri};
+use http::{Request, Response, StatusCode, Uri};
 use pin_project_lite::pin_project;
-use tonic::{Code, TimeoutExpired, body::Body, codegen::StdError};
+use tonic::{Code, Status, TimeoutExpired, body::Body, codegen::StdError};
 use tower::Service;
 
 use super::{
     body::{Direction, RequestBody, ResponseBody},
-    call::{Call, Server},
+    call::{self, Call, Server},
     methods::Methods,
 };
 use crate::telemetry::{
@@ -55,6 +55,18 @@ pub fn code_of_failure(error: &(dyn Error + 'static)) -> Code {
     error.source().map_or(Code::Unavailable, code_of_failure)
 }
 
+/// See <https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md>.
+fn code_of_http(status: StatusCode) -> Code {
+    match status.as_u16() {
+        400 => Code::Internal,
+        401 => Code::Unauthenticated,
+        403 => Code::PermissionDenied,
+        404 => Code::Unimplemented,
+        429 | 502 | 503 | 504 => Code::Unavailable,
+        _ => Code::Unknown,
+    }
+}
+
 impl<S, B> Service<Request<Body>> for Client<S>
 where
     S: Service<Request<Body>, Response = Response<B>>,
@@ -72,8 +84,10 @@ where
         let method = Arc::clone(self.methods.of(request.uri().path()));
         let context = self.spans.client(|| method.name, request.headers_mut());
         let rpc = method.rpc.clone();
-        let call = (context.is_some() || rpc.is_some())
-            .then(|| Call::start(RpcSide::Client, &method, context, self.server.clone()));
+        let call = (context.is_some() || rpc.is_some()).then(|| {
+            let (server, timeout) = (self.server.clone(), call::timeout(request.headers()));
+            Call::start(RpcSide::Client, &method, context, server, timeout)
+        });
         let request = if rpc.is_some() {
             request.map(|body| Body::new(RequestBody::new(body, rpc.clone(), Direction::Out)))
         } else {
@@ -103,9 +117,16 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let answer = ready!(this.answer.poll(cx)).map_err(Into::into);
-        let call = this.call.take();
+        let mut call = this.call.take();
         match answer {
             Ok(response) => {
+                // Not from a gRPC server, but from something on the way.
+                if response.status() != StatusCode::OK
+                    && !response.headers().contains_key(Status::GRPC_STATUS)
+                    && let Some(call) = call.take()
+                {
+                    call.end(code_of_http(response.status()));
+                }
                 let rpc = this.rpc.take();
                 Poll::Ready(Ok(ResponseBody::of(response, call, rpc, Direction::In)))
             }

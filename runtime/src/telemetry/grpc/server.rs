@@ -14,7 +14,7 @@ use tower::{Layer, Service};
 
 use super::{
     body::{Direction, RequestBody, ResponseBody},
-    call::{Call, Server},
+    call::{self, Call, Server},
     methods::Methods,
 };
 use crate::telemetry::{
@@ -68,6 +68,7 @@ where
         let ServerLayer { methods, spans: starter } = &self.layer;
         let method = methods.of(request.uri().path());
         let context = starter.server(|| method.name, request.headers());
+        let timeout = call::timeout(request.headers());
         let observed = context.is_some() || method.rpc.is_some();
         let call = observed.then(|| {
             let server = if spans::is_recorded(context.as_ref()) {
@@ -75,7 +76,7 @@ where
             } else {
                 Server::default()
             };
-            Call::start(RpcSide::Server, method, context.clone(), server)
+            Call::start(RpcSide::Server, method, context.clone(), server, timeout)
         });
         let rpc = method.rpc.clone();
         let request = request.map(|body| RequestBody::new(body, rpc.clone(), Direction::In));

@@ -90,13 +90,3 @@ impl Export for Exporter<opentelemetry_otlp::LogExporter> {
         self.explain(self.0.export(LogBatch::new(&batch)).await)
     }
 }
-
-/// An error with all its causes: `cannot connect: refused`.
-pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    for cause in std::iter::successors(error.source(), |cause| cause.source()) {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-    }
-    text
-}

@@ -24,11 +24,11 @@ use tonic::{
 };
 
 use super::{
-    exporter::{Exporter, with_causes},
+    exporter::Exporter,
     settings::{Protocol, Target},
     tls,
 };
-use crate::limits::KEEPALIVE;
+use crate::{limits::KEEPALIVE, telemetry::spans::chain};
 
 /// How long a connection may take, to leave time for another try.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -138,7 +138,7 @@ pub(super) struct LastError(Arc<Mutex<Option<String>>>);
 
 impl LastError {
     fn set(&self, error: &dyn std::error::Error) {
-        let error = with_causes(error);
+        let error = chain(error);
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
     }
 
