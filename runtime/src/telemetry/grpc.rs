@@ -1,5 +1,5 @@
-//! Counts and traces RPCs: [`server::ServerLayer`] around what a process serves,
-//! [`client::Client`] around what it calls.
+//! Counts and traces RPCs: `server` is around what a process serves,
+//! [`Client`] around what it calls.
 
 mod body;
 mod call;
