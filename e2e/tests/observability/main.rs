@@ -1,4 +1,4 @@
-//! The running suite in a real Prometheus that is configured by `observability/`.
+//! The running suite in a real Prometheus that is configured by `observability/`, and in a real collector.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -10,6 +10,7 @@ use prometheus::{DIRECTORY, Prometheus};
 use serde_json::Value;
 use suite::Suite;
 
+mod collector;
 mod dashboard;
 mod prometheus;
 mod suite;
