@@ -49,24 +49,35 @@ const WIDE: Setup = Setup { scripts: true, width: 1440, height: 900 };
 const PHONE: Setup = Setup { scripts: true, width: 390, height: 844 };
 const NO_SCRIPTS: Setup = Setup { scripts: false, ..WIDE };
 
+/// Chromedriver and its port, unless it ends before it has one.
+fn start_chromedriver() -> Option<(Child, u16)> {
+    let mut child = Command::new(emojivoto_e2e::tool("chromedriver"))
+        .arg("--port=0")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("chromedriver starts");
+    let stdout = BufReader::new(child.stdout.take().expect("its output is piped"));
+    let port = stdout.lines().map_while(Result::ok).find_map(|line| {
+        let port = line.split_once("started successfully on port ")?.1;
+        port.trim_end_matches('.').parse::<u16>().ok()
+    });
+    if port.is_none() {
+        child.wait().expect("it has closed its output");
+    }
+    Some((child, port?))
+}
+
 impl Visit {
     async fn start(setup: Setup) -> Self {
         let (emoji, (voting, _)) = (emoji().await, voting(Duration::ZERO).await);
         let web = web(emoji.address(), voting.address()).await.ready().await;
-        let mut child = Command::new(emojivoto_e2e::tool("chromedriver"))
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("chromedriver starts");
-        let stdout = BufReader::new(child.stdout.take().expect("its output is piped"));
-        let port = stdout.lines().map_while(Result::ok).find_map(|line| {
-            let port = line.split_once("started successfully on port ")?.1;
-            port.trim_end_matches('.').parse::<u16>().ok()
-        });
+        // It picks a free port, and ends when another one was faster to take it.
+        let (child, port) =
+            (0..5).find_map(|_| start_chromedriver()).expect("chromedriver says its port");
         let profile = std::env::temp_dir().join(format!("emojivoto-chromium-{}", child.id()));
         let chromedriver = ChromeDriver { child, profile };
         let capabilities = capabilities(setup, &chromedriver.profile).expect("capabilities");
-        let server = format!("http://127.0.0.1:{}", port.expect("chromedriver says its port"));
+        let server = format!("http://127.0.0.1:{port}");
         let driver = WebDriver::new(server, capabilities).await.expect("a browser");
         // The window of a headless browser is not always the size that it was asked for.
         driver.cdp().send_raw(
