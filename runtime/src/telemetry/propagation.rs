@@ -1,20 +1,16 @@
 //! Trace context and baggage, between the headers of a request and a [`Context`].
 
 mod b3;
-mod headers;
+mod baggage;
 #[cfg(test)]
 mod tests;
+mod w3c;
 
-use std::str::FromStr;
+use std::{borrow::Cow, str::FromStr};
 
 pub(super) use b3::Wish;
-use headers::{Incoming, Outgoing};
-use http::HeaderMap;
-use opentelemetry::{
-    Context, baggage::BaggageExt as _, propagation::TextMapPropagator as _,
-    trace::TraceContextExt as _,
-};
-use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::Context;
 
 /// The headers that a process understands and those that it writes, as `OTEL_PROPAGATORS` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,25 +82,18 @@ impl Propagator {
     /// context for the sampler and for [`inject`](Self::inject), see [`Wish`].
     pub(crate) fn extract(self, headers: &HeaderMap) -> Option<Context> {
         let Self(formats) = self;
-        if !headers::may_hold_context(headers) {
+        if !may_hold_context(headers) {
             return None;
         }
         let mut found = None;
-        if formats.tracecontext && headers::is_traceparent(headers) {
-            let cx = TraceContextPropagator::new()
-                .extract_with_context(&Context::new(), &Incoming::new(headers, "tracestate"));
-            found = cx.span().span_context().is_valid().then_some(cx);
+        if formats.tracecontext {
+            found = w3c::extract(headers);
         }
         if found.is_none() && formats.extract_b3 {
             found = b3::extract(headers);
         }
-        if formats.baggage && headers.contains_key("baggage") {
-            let cx = found.clone().unwrap_or_default();
-            let cx = BaggagePropagator::new()
-                .extract_with_context(&cx, &Incoming::new(headers, "baggage"));
-            if !cx.baggage().is_empty() {
-                found = Some(cx);
-            }
+        if formats.baggage {
+            found = baggage::extract(found.as_ref(), headers).or(found);
         }
         found
     }
@@ -113,10 +102,10 @@ impl Propagator {
     pub(crate) fn inject(self, cx: &Context, headers: &mut HeaderMap) {
         let Self(formats) = self;
         if formats.tracecontext {
-            TraceContextPropagator::new().inject_context(cx, &mut Outgoing(headers));
+            w3c::inject(cx, headers);
         }
         if formats.baggage {
-            BaggagePropagator::new().inject_context(cx, &mut Outgoing(headers));
+            baggage::inject(cx, headers);
         }
         if formats.inject_b3 {
             b3::inject_single(cx, headers);
@@ -125,4 +114,34 @@ impl Propagator {
             b3::inject_multi(cx, headers);
         }
     }
+}
+
+/// Whether there is any header that could be of use. Most requests have none, and one look at each
+/// name costs less than to look for each of those.
+fn may_hold_context(headers: &HeaderMap) -> bool {
+    headers
+        .keys()
+        .map(HeaderName::as_str)
+        .any(|name| matches!(name, "traceparent" | "baggage" | "b3") || name.starts_with("x-b3-"))
+}
+
+/// A list. It may be split over several lines, which mean the same as one line with commas (RFC 9110,
+/// section 5.3).
+fn joined<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Cow<'a, str> {
+    let mut lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
+    let mut joined = Cow::Borrowed(lines.next().unwrap_or_default());
+    for line in lines {
+        let joined = joined.to_mut();
+        joined.push(',');
+        joined.push_str(line);
+    }
+    joined
+}
+
+/// A header whose value is another one in each request. Were it indexed, it would push out of HPACK's
+/// table what is the same in all of them; "sensitive" is how to ask for a literal that never is (RFC
+/// 7541, section 6.2.3).
+fn insert(headers: &mut HeaderMap, name: HeaderName, mut value: HeaderValue) {
+    value.set_sensitive(true);
+    headers.insert(name, value);
 }

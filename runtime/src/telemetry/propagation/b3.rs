@@ -1,8 +1,8 @@
 //! Trace context as Zipkin and older meshes write it, see
-//! <https://github.com/openzipkin/b3-propagation>. W3C's and baggage come from OpenTelemetry; for
-//! this there is no crate that is looked after.
+//! <https://github.com/openzipkin/b3-propagation>. There is no crate
+//! for it that is looked after.
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{
     Context,
     trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState},
@@ -147,7 +147,8 @@ fn outgoing(cx: &Context) -> Option<(SpanContext, State)> {
 }
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: String) {
-    headers.insert(name, value.try_into().expect("letters, digits and hyphens"));
+    let value = HeaderValue::try_from(value).expect("letters, digits and hyphens");
+    super::insert(headers, name, value);
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

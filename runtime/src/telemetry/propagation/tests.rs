@@ -1,3 +1,5 @@
+use opentelemetry::{baggage::BaggageExt as _, trace::TraceContextExt as _};
+
 use super::*;
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -62,7 +64,13 @@ fn what_is_not_a_traceparent_is_ignored() {
         "00-1-2-01",
         &format!("00-{TRACE}-{SPAN}"),
         &format!("00-{TRACE}-{SPAN}-1"),
+        &format!("00-{TRACE}-{SPAN}-01-"),
         &format!("00-{TRACE}-{SPAN}-01-more"),
+        &format!("cc-{TRACE}-{SPAN}-01more"),
+        &format!("cC-{TRACE}-{SPAN}-01"),
+        &format!("0-{TRACE}0-{SPAN}-01"),
+        &format!("00-{TRACE}_{SPAN}-01"),
+        &format!("00-{TRACE}-{SPAN}-0G"),
         &format!("ff-{TRACE}-{SPAN}-01"),
         &format!("00-{}-{SPAN}-01", TRACE.to_uppercase()),
         &format!("00-{zeros}-{SPAN}-01"),
