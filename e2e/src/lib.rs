@@ -33,6 +33,23 @@ pub fn tool(name: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("this test needs `{name}`, which is not here: run .ci/install"))
 }
 
+/// `cargo`, in the root of the repository.
+///
+/// It does not get what Cargo tells this test of its own package: some build scripts (ring's) look at
+/// that, so that much would be compiled again here, and again by the next `cargo test`.
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(root());
+    for (name, _) in std::env::vars_os() {
+        let of_this_package =
+            |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        if name.to_str().is_some_and(of_this_package) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
+}
+
 /// Runs a command to its end and returns what it wrote to its standard output.
 ///
 /// # Panics

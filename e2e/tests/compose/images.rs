@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use emojivoto_e2e::{root, run, tool};
+use emojivoto_e2e::{cargo, root, run, tool};
 
 use crate::suite::{SERVICES, TAG};
 
@@ -52,8 +52,7 @@ fn compile(context: &Path) {
     let target = run(Command::new("rustc").args(["--print", "host-tuple"]));
     let target = target.trim();
     let directory = root().join("target/static");
-    run(Command::new(env!("CARGO"))
-        .current_dir(root())
+    run(cargo()
         .env("RUSTFLAGS", "-C target-feature=+crt-static")
         .args(["build", "--locked", "--release", "--target", target, "--target-dir"])
         .arg(&directory)

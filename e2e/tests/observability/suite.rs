@@ -1,9 +1,8 @@
 //! The suite in processes of its own, as people start it.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use emojivoto_e2e::{root, run};
+use emojivoto_e2e::{cargo, run};
 use emojivoto_testkit::{Binary, Run};
 
 /// Running processes, and the addresses where they serve `/metrics`.
@@ -63,8 +62,7 @@ impl Suite {
 /// Builds a binary, unless it is there already, with the profile of this test.
 fn binary(name: &str) -> String {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it is in `target`");
-    run(Command::new(env!("CARGO"))
-        .current_dir(root())
+    run(cargo()
         .args(["build", "--locked", "--quiet", "--package", name, "--target-dir"])
         .arg(target));
     let file: PathBuf = target.join("debug").join(name);
