@@ -6,7 +6,7 @@ use std::process::Command;
 
 use emojivoto_e2e::{cargo, root, run, tool};
 
-use crate::suite::{SERVICES, TAG};
+use crate::suite::{REVISION, SERVICES, TAG};
 
 /// The line of the `Dockerfile` where its build stage is over.
 const FINAL_STAGES: &str = "\nFROM scratch AS service\n";
@@ -53,6 +53,7 @@ fn compile(context: &Path) {
     let target = target.trim();
     let directory = root().join("target/static");
     run(cargo()
+        .env("EMOJIVOTO_REVISION", REVISION)
         .env("RUSTFLAGS", "-C target-feature=+crt-static")
         .args(["build", "--locked", "--release", "--target", target, "--target-dir"])
         .arg(&directory)

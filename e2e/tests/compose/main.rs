@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use emojivoto_e2e::{Response, eventually, http_get};
 use serde_json::Value;
-use suite::{SERVICES, Suite};
+use suite::{REVISION, SERVICES, Suite};
 
 mod images;
 mod profile;
@@ -23,6 +23,7 @@ fn the_suite_runs_votes_recovers_and_stops() {
     for service in SERVICES {
         becomes_healthy(&suite, service);
         is_locked_down(&suite, service);
+        says_what_it_is_built_from(&suite, service);
     }
 
     assert_eq!(get("/").status, 200);
@@ -69,6 +70,13 @@ fn is_locked_down(suite: &Suite, service: &str) {
     for user in users {
         assert_eq!(user, "65532", "{service}");
     }
+}
+
+fn says_what_it_is_built_from(suite: &Suite, service: &str) {
+    let admin = format!("{}:8801", suite.address(service));
+    let metrics = http_get(&admin, "/metrics").unwrap_or_else(|e| panic!("{service}: {e}")).body;
+    let build = metrics.lines().find(|line| line.starts_with("emojivoto_build_info{"));
+    assert!(build.is_some_and(|line| line.contains(REVISION)), "{service}: {build:?}");
 }
 
 /// One emoji wins a vote, the doughnut never does.

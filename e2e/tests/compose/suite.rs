@@ -13,6 +13,9 @@ pub(super) const SERVICES: [&str; 4] = ["emoji-svc", "voting-svc", "web", "vote-
 /// Keeps the test's images apart from those that somebody built to use them.
 pub(super) const TAG: &str = "e2e";
 
+/// What the binaries are told that they are built from.
+pub(super) const REVISION: &str = "e2e-revision";
+
 /// Takes everything down when it goes out of scope, however the test ended.
 pub(super) struct Suite {
     /// How Compose is called here.
@@ -53,6 +56,14 @@ impl Suite {
             .skip(1)
             .filter_map(|line| line.split_whitespace().nth(1).map(str::to_owned))
             .collect()
+    }
+
+    /// The address of a service's container on its network.
+    pub(super) fn address(&self, service: &str) -> String {
+        let networks = self.inspect(service)["NetworkSettings"]["Networks"].take();
+        let of_first = networks.as_object().and_then(|networks| networks.values().next());
+        let address = of_first.and_then(|network| network["IPAddress"].as_str());
+        address.unwrap_or_else(|| panic!("{service} has no address: {networks}")).to_owned()
     }
 
     fn container(&self, service: &str) -> String {
