@@ -5,7 +5,10 @@ mod tls;
 
 use std::{sync::Arc, time::Duration};
 
-use emojivoto_runtime::{Error, Telemetry, telemetry::InContext};
+use emojivoto_runtime::{
+    Error, Telemetry,
+    telemetry::{Context, InContext},
+};
 use http::{HeaderValue, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_rustls::HttpsConnector;
@@ -55,6 +58,15 @@ pub(crate) enum WebAway {
     EmptyBallot,
 }
 
+/// What web answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    body: Vec<u8>,
+    /// The trace that the request was part of, if there is one.
+    pub(crate) context: Option<Context>,
+}
+
 /// A client of web; clones share its connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Client(Arc<Inner>);
@@ -88,7 +100,7 @@ impl Client {
         struct Emoji {
             shortcode: String,
         }
-        let (status, body) = self.get(LIST, LIST).await.map_err(WebAway::NoAnswer)?;
+        let Answer { status, body, .. } = self.get(LIST, LIST).await.map_err(WebAway::NoAnswer)?;
         if status != StatusCode::OK {
             return Err(WebAway::NoBallot(status));
         }
@@ -97,17 +109,12 @@ impl Client {
     }
 
     /// `GET /api/vote?choice=…`
-    pub(crate) async fn vote(&self, choice: &str) -> Result<StatusCode, WebAway> {
+    pub(crate) async fn vote(&self, choice: &str) -> Result<Answer, WebAway> {
         let path = format!("{VOTE}?choice={}", utf8_percent_encode(choice, QUERY_VALUE));
-        let (status, _) = self.get(VOTE, &path).await.map_err(WebAway::NoAnswer)?;
-        Ok(status)
+        self.get(VOTE, &path).await.map_err(WebAway::NoAnswer)
     }
 
-    async fn get(
-        &self,
-        template: &'static str,
-        path: &str,
-    ) -> Result<(StatusCode, Vec<u8>), Error> {
+    async fn get(&self, template: &'static str, path: &str) -> Result<Answer, Error> {
         let Inner { web, host, observer, http } = &*self.0;
         let mut request = Request::get(web.uri(path)?).body(Empty::new())?;
         request.headers_mut().insert(header::USER_AGENT, USER_AGENT);
@@ -116,6 +123,7 @@ impl Client {
         }
         let uri = request.uri().clone();
         let observed = observer.start(template, &uri, request.headers_mut());
+        let context = observed.context();
         let exchange = async {
             let response = http.request(request).await?;
             let status = response.status();
@@ -124,7 +132,7 @@ impl Client {
             Ok::<_, Error>((status, body.to_bytes().into()))
         };
         let exchange = tokio::time::timeout(TIMEOUT, exchange);
-        let (answer, error_type) = match InContext::new(exchange, observed.context()).await {
+        let (answer, error_type) = match InContext::new(exchange, context.clone()).await {
             Ok(answer) => (answer, "connection_error"),
             Err(elapsed) => (Err(elapsed.into()), "timeout"),
         };
@@ -132,7 +140,7 @@ impl Client {
             Ok((status, _)) => observed.answered(*status),
             Err(error) => observed.unanswered(error_type, &**error),
         }
-        answer
+        answer.map(|(status, body)| Answer { status, body, context })
     }
 }
 

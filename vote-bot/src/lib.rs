@@ -13,8 +13,8 @@ use std::{
 };
 
 use choice::Chooser;
-use client::{Client, WebAway};
-use emojivoto_runtime::{Error, Lifecycle, Telemetry};
+use client::{Answer, Client, WebAway};
+use emojivoto_runtime::{Error, Lifecycle, Telemetry, telemetry::Context};
 use metrics::Votes;
 pub use settings::{InvalidWebHost, Settings, VotingSettings, WebHost};
 use tokio::{task::JoinSet, time::interval};
@@ -114,9 +114,10 @@ impl Bot {
         let ballot = self.client.list().await?;
         let choice = chooser.choose(&ballot);
         let (start, sent) = (Instant::now(), self.votes.send(choice));
-        let status = self.client.vote(choice).await?;
+        let Answer { status, context, .. } = self.client.vote(choice).await?;
         sent.answered(status);
         if self.telemetry.logs_request(!status.is_success()) {
+            let _in_trace = context.map(Context::attach);
             let mark = if status.is_success() { '✔' } else { '✖' };
             let (elapsed, status) = (start.elapsed().as_secs_f64() * 1_000.0, status.as_u16());
             tracing::info!(target: "vote-bot", "{mark} {choice} {status} {elapsed:.1}ms");

@@ -265,3 +265,19 @@ async fn lines_of_the_log_know_their_trace_wherever_they_go() {
     assert_eq!((log.trace_id(), log.span_id()), (web.trace_id(), web.span_id()));
     assert_eq!((&*log.service, log.attribute("http.route")), ("emojivoto", Some("/api/vote")));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_of_the_bot_know_the_trace_of_the_vote() {
+    let collector = Collector::start().await;
+    let mut suite = Running::starting(traced(&collector).env("REQUEST_RATE", "50"));
+    let line = suite.run.line("vote-bot: ✖ :doughnut: 500");
+    suite.run.signal("TERM");
+    let (code, lines, _) = suite.end();
+    assert_eq!(code, Some(0), "{lines:#?}");
+    let spans = collector.spans();
+    let of_the_line = spans.iter().find(|span| {
+        line.ends_with(&format!("trace_id={} span_id={}", span.trace_id(), span.span_id()))
+    });
+    let span = of_the_line.unwrap_or_else(|| panic!("no span of {line:?}"));
+    assert_eq!((&*span.service, &*span.name), ("vote-bot", "GET /api/vote"));
+}
