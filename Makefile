@@ -48,7 +48,7 @@ observe:
 	@echo 'Jaeger      http://localhost:16686'
 
 down:
-	$(COMPOSE) --profile observability down
+	$(COMPOSE) --profile observability down --volumes
 
 # Puts the rules of observability/ into the PrometheusRule for Kubernetes.
 rules: RULE = k8s/components/prometheus/prometheus-rule.yml

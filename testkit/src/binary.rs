@@ -217,9 +217,18 @@ impl Run {
     }
 
     /// Waits for its end: the exit code, all the lines it printed, and what it said on standard error.
+    ///
+    /// # Panics
+    /// When it prints nothing for long and does not end either.
     pub fn end(mut self) -> (Option<i32>, Vec<String>, String) {
-        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
-            self.seen.push(line);
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => self.seen.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!("no end after {PATIENCE:?} of silence:\n{}", self.seen.join("\n"))
+                }
+            }
         }
         let status = self.child.wait().expect("it has ended");
         let mut stderr = String::new();

@@ -6,11 +6,15 @@ mod server;
 mod tls;
 
 use std::{
+    fmt,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use axum::{http::HeaderMap, serve::ListenerExt as _};
+use axum::{
+    http::HeaderMap,
+    serve::{Listener, ListenerExt as _},
+};
 pub use opentelemetry_proto::tonic::{
     logs::v1::SeverityNumber,
     trace::v1::{span::SpanKind, status::StatusCode},
@@ -18,6 +22,8 @@ pub use opentelemetry_proto::tonic::{
 pub use received::{Attributes, Log, Span};
 use server::{Answer, Received};
 use tokio::{net::TcpListener, task::JoinHandle};
+
+use crate::ANY_PORT;
 
 /// A running collector. It ends with the test.
 #[derive(Debug)]
@@ -64,11 +70,7 @@ impl Collector {
     pub async fn encrypted() -> (Self, String) {
         let (address, listener) = listen(ANY_PORT).await;
         let (listener, authority) = tls::encrypt(listener);
-        let received = Arc::default();
-        let app = server::router(Answer::Thanks, &received);
-        let serve = axum::serve(listener, app).into_future();
-        let task = tokio::spawn(async { serve.await.expect("it never ends") });
-        (Self { address, received, task }, authority)
+        (Self::serving(address, listener, Answer::Thanks), authority)
     }
 
     async fn answering(answer: Answer, address: SocketAddr) -> Self {
@@ -76,6 +78,14 @@ impl Collector {
         let listener = listener.tap_io(|connection| {
             let _ = connection.set_nodelay(true);
         });
+        Self::serving(address, listener, answer)
+    }
+
+    fn serving<L: Listener<Addr: fmt::Debug>>(
+        address: SocketAddr,
+        listener: L,
+        answer: Answer,
+    ) -> Self {
         let received = Arc::default();
         let app = server::router(answer, &received);
         let serve = axum::serve(listener, app).into_future();
@@ -122,9 +132,6 @@ impl Drop for Collector {
         self.task.abort();
     }
 }
-
-const ANY_PORT: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
 async fn listen(address: SocketAddr) -> (SocketAddr, TcpListener) {
     let listener = TcpListener::bind(address).await.expect("a port");

@@ -10,11 +10,18 @@ mod holding;
 pub mod http;
 mod services;
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 pub use binary::{Binary, Run, behaves, healthcheck, refuses, reports_as, requires};
 pub use holding::Holding;
-pub use services::{Service, emoji, voting, voting_at, voting_on, web, web_with};
+pub use services::{Service, defaults, emoji, voting, voting_at, voting_on, web, web_with};
+
+/// For what shall listen wherever there is room.
+const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// No step of a test takes this long unless something is broken.
 pub const PATIENCE: Duration = Duration::from_secs(30);

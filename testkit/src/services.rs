@@ -11,7 +11,7 @@ use emojivoto_voting_svc::{
 use emojivoto_web::{Backends, FrontEnd};
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use crate::PATIENCE;
+use crate::{ANY_PORT, PATIENCE};
 
 /// A running service. It ends with the test.
 #[derive(Debug)]
@@ -61,9 +61,6 @@ impl Service {
         ended.expect("no panic").expect("no error");
     }
 }
-
-const ANY_PORT: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
 /// emoji-svc.
 pub async fn emoji() -> Service {
@@ -118,7 +115,7 @@ pub async fn web_with(
 }
 
 /// Settings as they are when nobody says anything.
-fn defaults<S: Args>() -> S {
+pub fn defaults<S: Args>() -> S {
     let command = S::augment_args(Command::new("defaults"));
     S::from_arg_matches(&command.get_matches_from(["defaults"])).expect("defaults for everything")
 }

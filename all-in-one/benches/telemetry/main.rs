@@ -69,10 +69,10 @@ fn compare() {
     }
 }
 
-/// The median of a value, and that of its change, in percent, against the base in the same round.
+/// The median of a value, and how far it is from that of the base, in percent.
 fn compared(samples: &[Sample], base: &[Sample], value: fn(&Sample) -> f64) -> (f64, f64) {
-    let changes = samples.iter().zip(base).map(|(s, base)| (value(s) / value(base) - 1.0) * 100.0);
-    (median(samples.iter().map(value)), median(changes))
+    let [median, base] = [samples, base].map(|samples| median(samples.iter().map(value)));
+    (median, (median / base - 1.0) * 100.0)
 }
 
 /// Lets a load vote, and notes what it cost from when it is warm to its end.

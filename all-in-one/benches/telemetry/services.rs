@@ -2,8 +2,8 @@
 
 use std::{ffi::OsString, net::SocketAddr, time::Duration};
 
-use clap::{Args, Command};
 use emojivoto_runtime::{Error, Lifecycle, Stop, Telemetry, telemetry::Observability};
+use emojivoto_testkit::defaults;
 use emojivoto_voting_svc::{PollSettings, store::MemoryStore};
 use emojivoto_web::{Backends, FrontEnd};
 use tokio::{net::TcpListener, runtime::Runtime, task::JoinHandle};
@@ -103,10 +103,4 @@ impl Services {
             }
         });
     }
-}
-
-/// Settings as they are when nobody says anything.
-fn defaults<S: Args>() -> S {
-    let command = S::augment_args(Command::new("defaults"));
-    S::from_arg_matches(&command.get_matches_from(["defaults"])).expect("defaults for everything")
 }

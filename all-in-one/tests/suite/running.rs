@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use emojivoto_testkit::{Binary, Run, eventually, http};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tonic::transport::{Channel, Endpoint};
 
 pub(crate) const EMOJIVOTO: &str = env!("CARGO_BIN_EXE_emojivoto");
@@ -84,6 +85,21 @@ impl Running {
 
     pub(crate) fn voting_channel(&self) -> Channel {
         Endpoint::from_shared(format!("http://{}", self.voting)).expect("a URL").connect_lazy()
+    }
+}
+
+/// Reads until so many requests are answered with `404`.
+pub(crate) async fn not_found(answers: &mut (impl AsyncRead + Unpin), mut missing: usize) {
+    const HEAD: &[u8] = b"HTTP/1.1 404";
+    let (mut unread, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
+    while missing > 0 {
+        let length = answers.read(&mut buffer).await.expect("an open connection");
+        assert!(length > 0, "{missing} answers are missing");
+        unread.extend_from_slice(&buffer[..length]);
+        missing -= unread.windows(HEAD.len()).filter(|window| window == &HEAD).count();
+        // The head of an answer may be cut in two.
+        let rest = unread.len().saturating_sub(HEAD.len() - 1);
+        unread.drain(..rest);
     }
 }
 

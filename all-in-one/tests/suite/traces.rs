@@ -2,15 +2,13 @@
 //!
 //! The collector works on while a test waits for the end of the suite, hence `multi_thread`.
 
-use std::time::Duration;
-
 use emojivoto_testkit::{
-    Binary,
+    Binary, PATIENCE,
     collector::{Collector, Span, SpanKind, StatusCode},
     eventually, http,
 };
 
-use crate::running::{Running, on_free_ports};
+use crate::running::{Running, on_free_ports, value};
 
 /// Service, kind and name of a span, and the place of its parent among those before it.
 type Step = (&'static str, SpanKind, &'static str, Option<usize>);
@@ -79,9 +77,9 @@ async fn a_vote_is_one_trace_over_grpc_and_over_http() {
                 .env("REQUEST_RATE", "20"),
         );
         let good = whole_vote(&collector, "200").await;
-        let unset = |span: &Span| span.status_code() == StatusCode::Unset;
-        assert!(good.iter().all(|span| unset(span) && span.events().is_empty()), "{good:#?}");
-        assert_eq!(good[0].parent_id(), None);
+        assert_eq!(good[0].status_code(), StatusCode::Unset);
+        assert_eq!((good[0].events().len(), good[0].parent_id()), (0, None));
+        is_counted(&good[1..]);
         assert_eq!(each(&good, "http.request.method"), ["GET", "GET", "-", "-", "-", "-"]);
         let status = ["200", "200", "-", "-", "-", "-"];
         assert_eq!(each(&good, "http.response.status_code"), status);
@@ -94,30 +92,45 @@ async fn a_vote_is_one_trace_over_grpc_and_over_http() {
         assert!(each(&good, "user_agent.original")[1].starts_with("emojivoto-vote-bot/"));
         assert_eq!(each(&good, "network.protocol.version")[1], "1.1");
         assert_eq!(each(&good, "rpc.system.name"), ["-", "-", "grpc", "grpc", "grpc", "grpc"]);
-        assert_eq!(each(&good, "rpc.response.status_code"), ["-", "-", "OK", "OK", "OK", "OK"]);
         let (web, voting) = (suite.web.port().to_string(), suite.voting.port().to_string());
         let ports = each(&good, "server.port");
         assert_eq!((ports[0], ports[1], ports[4], ports[5]), (&*web, &*web, &*voting, &*voting));
         assert_eq!(each(&good, "server.address"), ["127.0.0.1"; 6]);
-        assert_eq!(each(&good, "error.type"), ["-"; 6]);
         for span in &good[2..] {
             assert_eq!(span.attribute("rpc.method"), Some(&*span.name));
         }
 
         let doughnut = whole_vote(&collector, "500").await;
-        let red: Vec<_> =
-            doughnut.iter().map(|span| span.status_code() == StatusCode::Error).collect();
-        assert_eq!(red, [true, true, false, false, true, true], "{doughnut:#?}");
-        assert!(doughnut[5].name.ends_with("/VoteDoughnut"));
-        let types = ["500", "500", "-", "-", "UNKNOWN", "UNKNOWN"];
-        assert_eq!(each(&doughnut, "error.type"), types);
-        // Recorded once, where it arises.
-        let events: Vec<_> = doughnut.iter().map(|span| span.events().len()).collect();
-        assert_eq!(events, [0, 0, 0, 0, 0, 1]);
-        let (name, attributes) = doughnut[5].events().remove(0);
-        let message = attributes.attribute("exception.message");
-        assert_eq!((name, message), ("exception", Some("votes for this emoji fail on purpose")));
+        assert_eq!(doughnut[0].status_code(), StatusCode::Error);
+        assert_eq!(doughnut[0].attribute("error.type"), Some("500"));
+        assert_eq!(doughnut[0].events().len(), 0);
+        is_the_doughnut(&doughnut[1..]);
     }
+}
+
+/// What is to be seen of a vote that counts, from web on: nothing that stands out.
+fn is_counted(spans: &[Span]) {
+    let unset = |span: &Span| span.status_code() == StatusCode::Unset;
+    assert!(spans.iter().all(|span| unset(span) && span.events().is_empty()), "{spans:#?}");
+    assert_eq!(each(spans, "error.type"), ["-"; 5]);
+    assert_eq!(each(spans, "http.response.status_code")[0], "200");
+    assert_eq!(each(spans, "rpc.response.status_code"), ["-", "OK", "OK", "OK", "OK"]);
+}
+
+/// What is to be seen of the vote that fails, from web on.
+fn is_the_doughnut(spans: &[Span]) {
+    let red: Vec<_> = spans.iter().map(|span| span.status_code() == StatusCode::Error).collect();
+    assert_eq!(red, [true, false, false, true, true], "{spans:#?}");
+    assert!(spans[4].name.ends_with("/VoteDoughnut"));
+    assert_eq!(each(spans, "error.type"), ["500", "-", "-", "UNKNOWN", "UNKNOWN"]);
+    assert_eq!(each(spans, "http.response.status_code")[0], "500");
+    assert_eq!(each(spans, "rpc.response.status_code"), ["-", "OK", "OK", "UNKNOWN", "UNKNOWN"]);
+    // Recorded once, where it arises.
+    let events: Vec<_> = spans.iter().map(|span| span.events().len()).collect();
+    assert_eq!(events, [0, 0, 0, 0, 1]);
+    let (name, attributes) = spans[4].events().remove(0);
+    let message = attributes.attribute("exception.message");
+    assert_eq!((name, message), ("exception", Some("votes for this emoji fail on purpose")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,38 +146,45 @@ async fn a_trace_that_comes_in_goes_on() {
         ("x-b3-spanid", SPAN.to_owned()),
         ("x-b3-sampled", "1".to_owned()),
     ];
-    for (number, headers) in (0..).zip([w3c, single, multi]) {
+    let mut votes = Vec::new();
+    for headers in [w3c, single, multi] {
+        votes.push((headers.clone(), ":joy:", 200));
+        votes.push((headers, ":doughnut:", 500));
+    }
+    for (number, (headers, choice, status)) in (0..).zip(votes) {
         // A trace of its own each.
         let trace = format!("{number:02}{}", &TRACE[2..]);
-        let mut vote = ::http::Request::get(suite.url("/api/vote?choice=:joy:"));
+        let mut vote = ::http::Request::get(suite.url(&format!("/api/vote?choice={choice}")));
         for (name, value) in headers {
             vote = vote.header(name, value.replace(TRACE, &trace));
         }
-        assert_eq!(http::send(vote, "").await.expect("an answer").status, 200);
+        assert_eq!(http::send(vote, "").await.expect("an answer").status, status);
         let below: Vec<_> = WAY[1..]
             .iter()
             .map(|(service, kind, name, parent)| {
                 (*service, *kind, *name, parent.and_then(|parent| parent.checked_sub(1)))
             })
             .collect();
-        let web = eventually("the trace", || async {
+        let spans: Vec<_> = eventually("the trace", || async {
             let spans = collector.spans();
-            way(&spans, &trace, &below).map(|way| way[0].clone())
+            way(&spans, &trace, &below).map(|way| way.into_iter().cloned().collect())
         })
         .await;
-        assert_eq!(web.parent_id().as_deref(), Some(SPAN));
+        assert_eq!(spans[0].parent_id().as_deref(), Some(SPAN));
+        if status == 200 { is_counted(&spans) } else { is_the_doughnut(&spans) }
     }
 
     // Whoever began the trace did not want it to be kept.
+    let trace = TRACE.replace('0', "1");
     let unsampled = ::http::Request::get(suite.url("/api/vote?choice=:joy:"))
-        .header("traceparent", format!("00-{}-{SPAN}-00", TRACE.replace('0', "1")));
+        .header("traceparent", format!("00-{trace}-{SPAN}-00"));
     http::send(unsampled, "").await.expect("an answer");
     suite.run.signal("TERM");
     let (code, lines, _) = suite.end();
     assert_eq!(code, Some(0), "{lines:#?}");
     let spans = collector.spans();
-    assert_eq!(spans.iter().filter(|span| span.trace_id().starts_with("1a")).count(), 0);
-    assert_eq!(spans.iter().filter(|span| span.name == "GET /api/vote").count(), 3);
+    assert_eq!(spans.iter().filter(|span| span.trace_id() == trace).count(), 0);
+    assert_eq!(spans.iter().filter(|span| span.name == "GET /api/vote").count(), 6);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -187,9 +207,8 @@ async fn spans_of_the_drain_arrive() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_collector_nothing_fails_and_what_is_lost_is_counted() {
-    // The port is free again once its collector is gone.
-    let nobody = Collector::start().await.address().to_string();
-    let endpoint = on_free_ports().env("OTEL_EXPORTER_OTLP_ENDPOINT", nobody);
+    // Nobody listens on the port of tcpmux any more, and no test can get it.
+    let endpoint = on_free_ports().env("OTEL_EXPORTER_OTLP_ENDPOINT", "127.0.0.1:1");
     let suite =
         Running::start(endpoint.env("NO_BOT", "true").env("OTEL_BSP_SCHEDULE_DELAY", "100"));
     for _ in 0..10 {
@@ -215,15 +234,24 @@ async fn without_a_collector_nothing_fails_and_what_is_lost_is_counted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_hangs_slows_nothing() {
     let collector = Collector::hanging().await;
-    let suite = Running::start(
-        traced(&collector).env("NO_BOT", "true").env("OTEL_EXPORTER_OTLP_TIMEOUT", "3600000"),
-    );
+    let suite = Running::start(traced(&collector).envs(&[
+        ("NO_BOT", "true"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "3600000"),
+        ("OTEL_BSP_EXPORT_TIMEOUT", "3600000"),
+        // Full, after a few votes.
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "4"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4"),
+    ]));
     let votes = async {
         for _ in 0..100 {
             assert_eq!(suite.vote(":joy:").await, 200);
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), votes).await.expect("votes go on");
+    tokio::time::timeout(PATIENCE, votes).await.expect("votes go on");
+    let lost = r#"otel_sdk_processor_span_processed_total{otel_component_name="batching_span_processor/web",error_type="queue_full"}"#;
+    // Three spans a vote, of which some are in the queue and some on their way.
+    let lost = value(&suite.scrape().await, lost);
+    assert!(lost.is_some_and(|lost| lost > 250.0), "{lost:?}");
     suite.run.signal("TERM");
     let (code, lines, _) = suite.end();
     assert_eq!(code, Some(0), "{lines:#?}");

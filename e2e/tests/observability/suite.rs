@@ -59,7 +59,7 @@ impl Suite {
     }
 }
 
-/// Builds a binary, unless it is there already, with the profile of this test.
+/// Builds a binary, unless it is there already, with the dev profile.
 fn binary(name: &str) -> String {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it is in `target`");
     run(cargo()
