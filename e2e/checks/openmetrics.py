@@ -11,7 +11,6 @@ json.dump(
     {
         "families": sorted(family.name for family in families),
         "undocumented": sorted(family.name for family in families if not family.documentation),
-        "samples": len(samples),
         "exemplars": [sample.exemplar.labels for sample in samples if sample.exemplar],
     },
     sys.stdout,

@@ -53,7 +53,9 @@ async fn durations_lead_to_traces() {
     prometheus.eventually("exported spans are counted", exported).await;
     let lost = r#"otel_sdk_exporter_span_exported_total{error_type!=""} > 0"#;
     assert_eq!(prometheus.query(lost).await, [Value::Null; 0]);
-    has_a_clean_scrape(&suite.admins[0]).await;
+    let found = has_a_clean_scrape(&suite.admins[0]).await;
+    let exemplars = found["exemplars"].as_array().expect("exemplars");
+    assert!(!exemplars.is_empty() && exemplars.iter().all(|labels| labels["trace_id"].is_string()));
 }
 
 async fn is_observed(suite: &Suite) {
@@ -66,6 +68,9 @@ async fn is_observed(suite: &Suite) {
     let alerts = prometheus.eventually("the alert for it fires", firing).await;
     let rpcs: Vec<_> = alerts.iter().map(|alert| &alert["metric"]["grpc_method"]).collect();
     assert_eq!(rpcs, ["VoteDoughnut"]);
+    let burning =
+        r#"count(ALERTS{alertname="EmojivotoVotingBudgetBurn", alertstate="firing"}) == 3"#;
+    prometheus.eventually("the error budget burns, however one looks at it", burning).await;
 
     let rules = prometheus.rules().await;
     let named = |rule: &Value| rule["name"].as_str().expect("a name").to_owned();
@@ -89,8 +94,40 @@ async fn is_observed(suite: &Suite) {
     }
 }
 
-/// Neither Prometheus' linter nor a strict parser has anything to say.
-async fn has_a_clean_scrape(admin: &str) {
+/// What docs/observability.md says is there, and its queries have answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_documented_is_there() {
+    let collector = Collector::start().await;
+    let endpoint = collector.address().to_string();
+    let suite = Suite::in_one_process(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)]);
+    let prometheus = Prometheus::watching(&suite.admins).await;
+    let document = std::fs::read_to_string(root().join("docs/observability.md")).expect("readable");
+    let table = |head: &str| {
+        let (_, rest) = document.split_once(head).unwrap_or_else(|| panic!("no table {head}"));
+        let rows = rest.lines().skip(2).take_while(|line| line.starts_with("| "));
+        rows.map(|row| row.trim_matches('|').split('|').collect()).collect::<Vec<Vec<_>>>()
+    };
+    let quoted = |cell: &str| -> Vec<String> {
+        cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    };
+
+    let metrics = table("| metric |");
+    assert!(metrics.len() > 10, "{metrics:?}");
+    let names = metrics.iter().flat_map(|row| quoted(row[0])).filter(|name| name.contains('_'));
+    for name in names {
+        let name = name.replace("grpc_client_…", "grpc_client_handling_seconds");
+        let there = format!(r#"{{__name__=~"{name}(_count)?"}}"#);
+        prometheus.eventually("a metric of the table", &there).await;
+    }
+    let queries = table("| question |");
+    assert!(queries.len() > 3, "{queries:?}");
+    for query in queries.iter().flat_map(|row| quoted(row[1])) {
+        prometheus.eventually("a query of the table", &query).await;
+    }
+}
+
+/// Neither Prometheus' linter nor a strict parser has anything to say; what the latter found.
+async fn has_a_clean_scrape(admin: &str) -> Value {
     let text = scrape(admin, "text/plain").await;
     let lint = with_input(Command::new(tool("promtool")).args(["check", "metrics"]), &text);
     assert_eq!(lint, "", "{admin}");
@@ -103,6 +140,7 @@ async fn has_a_clean_scrape(admin: &str) {
     let families = found["families"].as_array().expect("families");
     assert!(families.iter().any(|name| name == "emojivoto_build_info"), "{admin}: {found}");
     assert_eq!(found["undocumented"], serde_json::json!([]), "{admin}");
+    found
 }
 
 #[tokio::test(flavor = "multi_thread")]
