@@ -1,10 +1,15 @@
-//! What the README says of settings, held against the settings themselves.
+//! What the documents say of settings, held against the settings themselves.
 
-use std::collections::BTreeMap;
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use clap::{Args, Command};
+use emojivoto_runtime::telemetry::Observability;
 
 const README: &str = include_str!("../../../README.md");
+const OBSERVABILITY: &str = include_str!("../../../docs/observability.md");
 
 /// Default values by setting.
 type Table = BTreeMap<String, String>;
@@ -63,4 +68,33 @@ fn its_settings_are_those_of_the_services() {
     // A switch, whose default needs no value.
     actual.entry("NO_BOT".to_owned()).and_modify(|default| *default = "false".to_owned());
     assert_eq!(all_in_one, actual);
+}
+
+#[tokio::test]
+async fn the_variables_of_opentelemetry_are_those_that_are_read() {
+    let read = RefCell::new(BTreeSet::new());
+    let observability = Observability::new(|variable| {
+        read.borrow_mut().insert(variable.to_owned());
+        match variable {
+            "OTEL_EXPORTER_OTLP_ENDPOINT" => Some("collector:4317".into()),
+            // Only a share needs to be told.
+            "OTEL_TRACES_SAMPLER" => Some("traceidratio".into()),
+            _ => None,
+        }
+    });
+    observability.expect("these are right");
+
+    let (_, rows) = OBSERVABILITY.split_once("| variable |").expect("a table");
+    let mut documented = BTreeSet::new();
+    for row in rows.lines().skip(2).map_while(|row| row.strip_prefix("| ")) {
+        let (names, _) = row.split_once(" | ").expect("names");
+        for name in names.split('`').skip(1).step_by(2) {
+            documented.insert(name.to_owned());
+            if names.ends_with('¹') {
+                let of = |signal| name.replace("_OTLP_", &format!("_OTLP_{signal}_"));
+                documented.extend(["TRACES", "LOGS"].map(of));
+            }
+        }
+    }
+    assert_eq!(documented, read.into_inner());
 }
