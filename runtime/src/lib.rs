@@ -15,6 +15,7 @@ mod limits;
 pub mod process;
 pub mod settings;
 pub mod telemetry;
+pub mod tls;
 
 pub use lifecycle::{Lifecycle, Stop};
 pub use telemetry::Telemetry;

@@ -1,21 +1,17 @@
 //! How the bot talks to web.
 
 mod observe;
-mod tls;
 
 use std::{sync::Arc, time::Duration};
 
 use emojivoto_runtime::{
     Error, Telemetry,
     telemetry::{Context, InContext},
+    tls::{self, Connector},
 };
-use http::{HeaderValue, Request, StatusCode, header};
+use http::{HeaderValue, Request, StatusCode, Version, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper_rustls::HttpsConnector;
-use hyper_util::{
-    client::legacy::{Client as HttpClient, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use hyper_util::{client::legacy::Client as HttpClient, rt::TokioExecutor};
 use observe::{LIST, Observer, VOTE};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Deserialize;
@@ -76,7 +72,7 @@ struct Inner {
     web: WebHost,
     host: Option<HeaderValue>,
     observer: Observer,
-    http: HttpClient<HttpsConnector<HttpConnector>, Empty<&'static [u8]>>,
+    http: HttpClient<Connector, Empty<&'static [u8]>>,
 }
 
 impl Client {
@@ -85,7 +81,8 @@ impl Client {
         host: Option<HeaderValue>,
         telemetry: Telemetry,
     ) -> Result<Self, Error> {
-        let http = HttpClient::builder(TokioExecutor::new()).build(tls::connector(web.is_https())?);
+        let connector = tls::connector(&web.uri("/")?, Version::HTTP_11, None)?;
+        let http = HttpClient::builder(TokioExecutor::new()).build(connector);
         let observer = Observer::new(telemetry);
         Ok(Self(Arc::new(Inner { web, host, observer, http })))
     }

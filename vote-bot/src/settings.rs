@@ -62,10 +62,6 @@ pub struct WebHost {
 pub struct InvalidWebHost;
 
 impl WebHost {
-    pub(crate) fn is_https(&self) -> bool {
-        self.scheme == Scheme::HTTPS
-    }
-
     /// The address of something below web. `path` is a path with, perhaps, a query.
     pub(crate) fn uri(&self, path: &str) -> Result<Uri, http::Error> {
         let path: PathAndQuery = path.parse()?;

@@ -12,7 +12,6 @@ mod sampler;
 mod settings;
 #[cfg(test)]
 mod tests;
-mod tls;
 mod transport;
 
 use std::{

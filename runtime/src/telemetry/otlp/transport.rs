@@ -6,12 +6,9 @@ use std::{
 };
 
 use async_trait::async_trait;
+use http::Version;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_rustls::HttpsConnector;
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{
     Compression, ExporterBuildError, LogExporter, SpanExporter, WithExportConfig, WithHttpConfig,
@@ -26,12 +23,13 @@ use tonic::{
 use super::{
     exporter::Exporter,
     settings::{Protocol, Target},
-    tls,
 };
-use crate::{limits::KEEPALIVE, telemetry::spans::chain};
+use crate::{
+    limits::KEEPALIVE,
+    telemetry::spans::chain,
+    tls::{self, CONNECT_TIMEOUT, Connector},
+};
 
-/// How long a connection may take, to leave time for another try.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// No collector has that much to say.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
@@ -54,7 +52,11 @@ impl Transport {
     /// Does not connect yet. An export may take as long as `timeout`.
     pub(super) fn new(target: Target, timeout: Duration) -> Result<Self, rustls::Error> {
         let last_error = LastError::default();
-        let connector = tls::connector(&target)?;
+        let version = match target.protocol {
+            Protocol::Grpc => Version::HTTP_2,
+            Protocol::HttpProtobuf => Version::HTTP_11,
+        };
+        let connector = tls::connector(&target.endpoint, version, target.authorities.as_deref())?;
         let wire = match target.protocol {
             // Pings find out that a collector has vanished without a word.
             Protocol::Grpc => Wire::Grpc(
@@ -149,7 +151,7 @@ impl LastError {
 
 #[derive(Debug, Clone)]
 struct Http {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<Connector, Full<Bytes>>,
     last_error: LastError,
 }
 
