@@ -76,7 +76,12 @@ pub async fn send(
 
 /// `POST url` over HTTP/2, as gRPC is sent. The trailers of the answer are among its headers.
 pub async fn post_h2(url: &str, content_type: &str, body: &[u8]) -> Answer {
-    let request = Request::post(url).header("content-type", content_type).header("te", "trailers");
+    send_h2(Request::post(url).header("content-type", content_type), body).await
+}
+
+/// Any request over HTTP/2. The trailers of the answer are among its headers.
+pub async fn send_h2(request: ::http::request::Builder, body: &[u8]) -> Answer {
+    let request = request.header("te", "trailers");
     let body = Full::new(Cursor::new(body.to_owned()));
     let client = Client::builder(TokioExecutor::new()).http2_only(true).to_owned();
     exchange(&client, request.body(body).expect("a request")).await.expect("an answer")

@@ -160,6 +160,7 @@ impl Exchange {
     fn log(&self, took: Duration, failed: bool) {
         let _in_context = self.context.clone().map(Context::attach);
         let method = self.method.as_str();
+        let (known, original) = self.known_method();
         // The target alone, also where HTTP/2 sends it with scheme and host.
         let target = self.uri.path_and_query().map_or(self.uri.path(), PathAndQuery::as_str);
         let status = self.status.map_or(CLIENT_CLOSED_REQUEST, |status| status.as_u16());
@@ -172,7 +173,8 @@ impl Exchange {
                     $level,
                     {
                         error = error.map(|error| error as &dyn std::error::Error),
-                        http.request.method = method,
+                        http.request.method = known,
+                        http.request.method_original = original,
                         http.route = self.route,
                         http.response.status_code = status,
                         http.server.request.duration = took.as_secs_f64(),
@@ -184,13 +186,18 @@ impl Exchange {
         if failed { line!(Level::WARN) } else { line!(Level::INFO) }
     }
 
+    /// The method, if there is such a one, or else what stands for it, and what it was.
+    fn known_method(&self) -> (&str, Option<&str>) {
+        let method = self.method.as_str();
+        if is_known(&self.method) { (method, None) } else { (OTHER, Some(method)) }
+    }
+
     fn attributes(&self) -> [Option<KeyValue>; 12] {
         let text = |name, value: &Option<HeaderValue>| {
             let value = value.as_ref()?.to_str().ok()?;
             Some(KeyValue::new(name, value.to_owned()))
         };
-        let known = is_known(&self.method);
-        let method = if known { self.method.to_string() } else { OTHER.to_owned() };
+        let (method, original) = self.known_method();
         let host: Option<Authority> =
             self.host.as_ref().and_then(|host| Authority::try_from(host.as_bytes()).ok());
         let host = self.uri.authority().or(host.as_ref());
@@ -201,9 +208,9 @@ impl Exchange {
             None => Some(Value::from("cancelled")),
         };
         [
-            Some(KeyValue::new(attribute::HTTP_REQUEST_METHOD, method)),
-            (!known).then(|| {
-                KeyValue::new(attribute::HTTP_REQUEST_METHOD_ORIGINAL, self.method.to_string())
+            Some(KeyValue::new(attribute::HTTP_REQUEST_METHOD, method.to_owned())),
+            original.map(|method| {
+                KeyValue::new(attribute::HTTP_REQUEST_METHOD_ORIGINAL, method.to_owned())
             }),
             Some(KeyValue::new(attribute::URL_SCHEME, "http")),
             Some(KeyValue::new(attribute::URL_PATH, self.uri.path().to_owned())),

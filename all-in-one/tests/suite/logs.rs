@@ -47,6 +47,18 @@ async fn a_request_is_one_line_with_its_cause_and_its_trace() {
 }
 
 #[tokio::test]
+async fn a_made_up_method_is_told_apart_from_those_that_there_are() {
+    let binary = on_free_ports().envs(&[("NO_BOT", "true"), ("LOG_FORMAT", "json")]);
+    let mut suite = Running::starting(binary);
+    suite.ready().await;
+    let brew = ::http::Request::builder().method("BREW").uri(suite.url("/api/vote"));
+    emojivoto_testkit::http::send(brew, "").await.expect("an answer");
+    let line: Value = serde_json::from_str(&suite.run.line("BREW /api/vote")).expect("JSON");
+    assert_eq!(line["http.request.method"], "_OTHER");
+    assert_eq!(line["http.request.method_original"], "BREW");
+}
+
+#[tokio::test]
 async fn lines_of_requests_can_be_fewer_or_none() {
     for (share, failed) in [("0", 0), ("0.000001", 1)] {
         let suite = without_bot(share);

@@ -118,6 +118,12 @@ impl Otlp {
         for Route { what, health, .. } in routes() {
             tracing::info!("exporting {what}s to {}", health.endpoint());
         }
+        if traces.is_some() && settings.sampler.ignores_argument {
+            tracing::warn!(
+                "OTEL_TRACES_SAMPLER_ARG is ignored: the sampler of OTEL_TRACES_SAMPLER takes none; \
+                 a share of the traces is recorded by traceidratio and parentbased_traceidratio"
+            );
+        }
         if *hosted == Hosted::Several && is_named(settings) && routes().next().is_some() {
             tracing::warn!(
                 "the service name of OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES is ignored: \

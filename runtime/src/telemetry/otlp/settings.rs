@@ -59,6 +59,8 @@ pub(super) struct Sampler {
     pub(super) parent_based: bool,
     /// Share of the traces that are recorded, 0.0 to 1.0.
     pub(super) ratio: f64,
+    /// There is an argument, and a sampler that takes none.
+    pub(super) ignores_argument: bool,
 }
 
 impl Settings {
@@ -132,11 +134,14 @@ impl Sampler {
         ]);
         let (parent_based, fixed) =
             env.parse("OTEL_TRACES_SAMPLER", known)?.unwrap_or((true, Some(1.0)));
-        let ratio = match fixed {
-            Some(ratio) => ratio, // the others have no argument, and a left-over one is no error
-            None => env.parse("OTEL_TRACES_SAMPLER_ARG", ratio)?.unwrap_or(1.0),
+        let argument = "OTEL_TRACES_SAMPLER_ARG";
+        let Some(ratio) = fixed else {
+            let ratio = env.parse(argument, ratio)?.unwrap_or(1.0);
+            return Ok(Self { parent_based, ratio, ignores_argument: false });
         };
-        Ok(Self { parent_based, ratio })
+        // A left-over one is no error.
+        let ignores_argument = env.parse(argument, |_| Ok::<_, &str>(()))?.is_some();
+        Ok(Self { parent_based, ratio, ignores_argument })
     }
 }
 

@@ -74,12 +74,14 @@ impl Protocol {
 fn endpoint(text: &str) -> Result<Uri, &'static str> {
     let expected = "expected an address such as collector:4317 or https://collector:4318, \
         without user and password (those belong into OTEL_EXPORTER_OTLP_HEADERS)";
-    let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let has_scheme = text.contains("://");
+    let url = if has_scheme { text.to_owned() } else { format!("http://{text}") };
     let uri: Uri = url.parse().map_err(|_| expected)?;
     let usable = matches!(uri.scheme_str(), Some("http" | "https"))
         && uri.authority().is_some_and(|authority| {
             let (host, port) = (authority.host(), authority.port_u16());
-            let no_port = authority.as_str() == host;
+            // Without either, it would be port 80, where no collector listens.
+            let no_port = authority.as_str() == host && has_scheme;
             !host.is_empty() && !text.contains('@') && (no_port || port.is_some_and(|p| p != 0))
         });
     usable.then_some(uri).ok_or(expected)

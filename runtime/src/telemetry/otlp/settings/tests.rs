@@ -23,7 +23,10 @@ fn off_without_an_endpoint() {
         let settings = valid(nothing);
         assert!(settings.traces.is_none() && settings.logs.is_none(), "{nothing:?}");
         assert_eq!(settings.formats, Formats::default());
-        assert_eq!(settings.sampler, Sampler { parent_based: true, ratio: 1.0 });
+        assert_eq!(
+            settings.sampler,
+            Sampler { parent_based: true, ratio: 1.0, ignores_argument: false }
+        );
     }
     for (variable, value, traces, logs) in [
         ("OTEL_SDK_DISABLED", "false", true, false),
@@ -126,17 +129,19 @@ fn batches() {
 
 #[test]
 fn samplers() {
-    for (sampler, argument, parent_based, ratio) in [
-        ("always_on", "", false, 1.0),
-        ("always_off", "", false, 0.0),
-        ("traceidratio", "0.25", false, 0.25),
-        ("traceidratio", "", false, 1.0),
-        ("parentbased_always_on", "", true, 1.0),
-        ("parentbased_always_off", "left over", true, 0.0),
-        ("ParentBased_TraceIdRatio", "0", true, 0.0),
+    for (sampler, argument, parent_based, ratio, ignores_argument) in [
+        ("", "0.25", true, 1.0, true),
+        ("always_on", "", false, 1.0, false),
+        ("always_off", "", false, 0.0, false),
+        ("traceidratio", "0.25", false, 0.25, false),
+        ("traceidratio", "", false, 1.0, false),
+        ("parentbased_always_on", "", true, 1.0, false),
+        ("parentbased_always_off", "left over", true, 0.0, true),
+        ("ParentBased_TraceIdRatio", "0", true, 0.0, false),
     ] {
         let variables = [("OTEL_TRACES_SAMPLER", sampler), ("OTEL_TRACES_SAMPLER_ARG", argument)];
-        assert_eq!(valid(&variables).sampler, Sampler { parent_based, ratio }, "{sampler}");
+        let expected = Sampler { parent_based, ratio, ignores_argument };
+        assert_eq!(valid(&variables).sampler, expected, "{sampler}");
     }
 }
 
@@ -179,6 +184,8 @@ fn what_makes_no_sense_is_refused_with_its_name_and_value() {
         ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "1.5", "expected a number from 1 to 2048"),
         (ENDPOINT, "http://", "expected an address such as collector:4317"),
         (ENDPOINT, "ftp://collector:4317", "expected an address"),
+        (ENDPOINT, "collector", "expected an address"),
+        (ENDPOINT, "collector/path", "expected an address"),
         (ENDPOINT, "unix:///run/x", "expected an address"),
         (ENDPOINT, "collector:port", "expected an address"),
         (ENDPOINT, "collector:0", "expected an address"),

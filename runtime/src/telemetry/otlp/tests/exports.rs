@@ -130,10 +130,12 @@ async fn a_service_says_who_it_is() {
 
     let lines = LogLines::default();
     let _guard = lines.listen();
-    let resource = sent(Hosted::Several, &[told, name], "voting").await;
+    let argument = ("OTEL_TRACES_SAMPLER_ARG", "0.5");
+    let resource = sent(Hosted::Several, &[told, name, argument], "voting").await;
     assert_eq!(resource.attribute("service.name"), Some("voting"));
     assert_eq!(resource.attribute("zone"), Some("c,d"));
     assert_eq!(lines.with("OTEL_SERVICE_NAME").len(), 1);
+    assert_eq!(lines.with("OTEL_TRACES_SAMPLER_ARG is ignored").len(), 1);
     assert_eq!(lines.with(&format!("exporting spans to http://{}/", collector.address())).len(), 1);
 }
 
