@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use crate::Suite;
 
 /// Long enough to tell an answer from a time-out, short enough to wait for.
-const DEADLINE: Duration = Duration::from_millis(500);
+const DEADLINE: Duration = Duration::from_secs(2);
 
 async fn impatient_web(emoji: SocketAddr, voting: SocketAddr) -> Service {
     web_with(emoji, voting, |settings| settings.grpc_timeout = DEADLINE).await
