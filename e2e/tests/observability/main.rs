@@ -27,13 +27,19 @@ async fn four_processes_are_observed() {
     is_observed(&suite).await;
 }
 
-/// What Grafana makes a link of: the exemplars of the duration panels are traces that the collector has.
-#[tokio::test(flavor = "multi_thread")]
-async fn durations_lead_to_traces() {
+/// The suite in one process that a Prometheus scrapes, and that sends its traces to a collector.
+async fn with_a_collector() -> (Collector, Suite, Prometheus) {
     let collector = Collector::start().await;
     let endpoint = collector.address().to_string();
     let suite = Suite::in_one_process(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)]);
     let prometheus = Prometheus::watching(&suite.admins).await;
+    (collector, suite, prometheus)
+}
+
+/// What Grafana makes a link of: the exemplars of the duration panels are traces that the collector has.
+#[tokio::test(flavor = "multi_thread")]
+async fn durations_lead_to_traces() {
+    let (collector, suite, prometheus) = with_a_collector().await;
 
     for histogram in [
         "http_client_request_duration_seconds_bucket",
@@ -97,10 +103,7 @@ async fn is_observed(suite: &Suite) {
 /// What docs/observability.md says is there, and its queries have answers.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_documented_is_there() {
-    let collector = Collector::start().await;
-    let endpoint = collector.address().to_string();
-    let suite = Suite::in_one_process(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)]);
-    let prometheus = Prometheus::watching(&suite.admins).await;
+    let (_collector, _suite, prometheus) = with_a_collector().await;
     let document = std::fs::read_to_string(root().join("docs/observability.md")).expect("readable");
     let table = |head: &str| {
         let (_, rest) = document.split_once(head).unwrap_or_else(|| panic!("no table {head}"));
