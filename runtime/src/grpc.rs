@@ -2,17 +2,14 @@
 
 mod grpc_only;
 
-use std::convert::Infallible;
+use std::{convert::Infallible, io};
 
 use axum::response::IntoResponse;
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, stream};
 use grpc_only::GrpcOnlyLayer;
+use http_body_util::{BodyStream, StreamBody};
 use tokio::net::TcpListener;
-use tonic::{
-    body::Body,
-    server::NamedService,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::{body::Body, server::NamedService, service::LayerExt as _, transport::Server};
 use tonic_health::{ServingStatus, pb::FILE_DESCRIPTOR_SET as HEALTH_DESCRIPTORS};
 use tonic_reflection::{
     pb::{
@@ -21,11 +18,11 @@ use tonic_reflection::{
     },
     server::Builder as Reflection,
 };
-use tower::Service;
+use tower::{Service, util::MapRequestLayer};
 
 use crate::{
     Error, Lifecycle, Telemetry,
-    first_bytes::FirstBytes,
+    accept::accept,
     limits::{KEEPALIVE, MAX_HEAD_BYTES, MAX_STREAMS},
     telemetry::grpc::ServerLayer,
 };
@@ -57,6 +54,17 @@ where
             .register_encoded_file_descriptor_set(descriptors)
             .register_encoded_file_descriptor_set(HEALTH_DESCRIPTORS)
     };
+    // Whoever keeps a stream of questions open, as grpcui does, has asked the last one when the service
+    // stops, for the drain would wait otherwise.
+    let stop = lifecycle.clone();
+    let until_shutdown = MapRequestLayer::new(move |request: http::Request<Body>| {
+        let shutdown = stop.shutdown();
+        request.map(|body| Body::new(StreamBody::new(BodyStream::new(body).take_until(shutdown))))
+    });
+    let connections = stream::unfold(listener, async |mut listener| {
+        let (connection, _) = accept(&mut listener).await;
+        Some((Ok::<_, io::Error>(connection), listener))
+    });
     let observed = [descriptors, HEALTH_DESCRIPTORS, REFLECTION_V1, REFLECTION_V1ALPHA];
     let server = Server::builder()
         // HTTP/1 is let in only to be told, in words it understands, what this port speaks.
@@ -70,14 +78,10 @@ where
         .layer(ServerLayer::new(&telemetry, &observed))
         .add_service(service)
         .add_service(health_server)
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?) // what older tools ask
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener)
-                .with_nodelay(Some(true))
-                .map(|stream| stream.map(FirstBytes::of)),
-            lifecycle.shutdown(),
-        );
+        .add_service(until_shutdown.named_layer(reflection().build_v1()?))
+        // What older tools ask.
+        .add_service(until_shutdown.named_layer(reflection().build_v1alpha()?))
+        .serve_with_incoming_shutdown(connections, lifecycle.shutdown());
     lifecycle.ready();
     let draining = async {
         lifecycle.draining().await;

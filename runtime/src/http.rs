@@ -1,8 +1,8 @@
 //! Serves HTTP/1.1 and HTTP/2 (h2c) until told to stop.
 
-use std::{io, net::SocketAddr};
+use std::io;
 
-use axum::{Router, serve::Listener};
+use axum::Router;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     Lifecycle,
-    first_bytes::FirstBytes,
+    accept::accept,
     limits::{KEEPALIVE, MAX_HEAD_BYTES, MAX_STREAMS, SILENCE},
 };
 
@@ -40,16 +40,12 @@ pub async fn serve(
     let connections = GracefulShutdown::new();
     let mut shutdown = std::pin::pin!(lifecycle.shutdown());
     loop {
-        let (stream, peer): (_, SocketAddr) = tokio::select! {
-            // axum's accept, which goes on when the process is short of file descriptors
-            accepted = Listener::accept(&mut listener) => accepted,
+        let (stream, peer) = tokio::select! {
+            accepted = accept(&mut listener) => accepted,
             () = &mut shutdown => break,
         };
-        // Answers are small and complete: waiting to fill a segment would only delay them.
-        let _ = stream.set_nodelay(true);
         let service = TowerToHyperService::new(app.clone());
-        let connection =
-            server.serve_connection(TokioIo::new(FirstBytes::of(stream)), service).into_owned();
+        let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
         let connection = connections.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -4,6 +4,7 @@
 //! gets a bound listener and a [`Lifecycle`], serves through [`grpc`] or [`http`], and returns when
 //! it has drained.
 
+mod accept;
 mod admin;
 mod cli;
 mod first_bytes;

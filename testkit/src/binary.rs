@@ -48,6 +48,20 @@ impl Binary {
         self
     }
 
+    /// Lets it have no more than so many files and connections at a time.
+    #[must_use]
+    pub fn open_files(self, most: usize) -> Self {
+        let mut limited = Command::new("/bin/sh");
+        let script = format!("ulimit -n {most} && exec \"$0\" \"$@\"");
+        limited.arg("-c").arg(script).arg(self.0.get_program()).args(self.0.get_args());
+        limited.env_clear();
+        for (name, value) in self.0.get_envs() {
+            limited.envs(value.map(|value| (name, value)));
+        }
+        limited.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(limited)
+    }
+
     /// Runs it to its end.
     pub fn output(mut self) -> Output {
         self.0.output().expect("the binary starts")

@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use emojivoto_testkit::{
@@ -18,7 +18,10 @@ use emojivoto_voting_svc::store::VoteStore as _;
 
 use tokio::task::JoinHandle;
 
-use crate::Suite;
+use crate::{
+    Suite,
+    running::{Running, on_free_ports, value},
+};
 
 /// What must never reach a client.
 fn assert_tells_nothing_internal(text: &str) {
@@ -116,6 +119,28 @@ async fn web_answers_nonsense_with_a_status_and_stays_up() {
     assert_eq!(suite.get("/api/vote?choice=:joy:").await.status, 200);
 }
 
+#[tokio::test]
+async fn a_process_without_file_descriptors_says_so_waits_and_goes_on() {
+    let mut suite = Running::start(on_free_ports().env("NO_BOT", "true").open_files(64));
+    let cpu = async |suite: &Running| {
+        value(&suite.scrape().await, "process_cpu_seconds_total").expect("a counter")
+    };
+    for port in [suite.voting, suite.web] {
+        let (before, start) = (cpu(&suite).await, Instant::now());
+        let connect = (0..100).map(|_| tokio::net::TcpStream::connect(port));
+        let connections = futures_util::future::try_join_all(connect).await.expect("a backlog");
+        // Twice, because the time in between is what is measured.
+        for _ in 0..2 {
+            let line = suite.run.line("accept error");
+            assert!(line.contains("ERROR") && line.contains("open files"), "{line}");
+        }
+        drop(connections);
+        let (used, elapsed) = (cpu(&suite).await - before, start.elapsed().as_secs_f64());
+        assert!(used < elapsed / 2.0, "{used} s of processor time in {elapsed} s of waiting");
+        assert_eq!(suite.vote(":joy:").await, 200);
+    }
+}
+
 /// An uncompressed gRPC message of no bytes.
 const EMPTY_MESSAGE: &[u8] = &[0, 0, 0, 0, 0];
 
@@ -130,15 +155,25 @@ async fn grpc_ports_tell_others_what_they_speak() {
         );
     }
     let url = voting.url("/emojivoto.v1.VotingService/VoteJoy");
-    for content_type in ["text/plain", "application/json"] {
+    for content_type in [
+        "text/plain",
+        "application/json",
+        "application/grpc-web",
+        "application/grpc-web+proto",
+        "application/grpc-web-text",
+        "application/grpcs",
+        "application/grpc/proto",
+    ] {
         let answer = http::post_h2(&url, content_type, EMPTY_MESSAGE).await;
         assert_eq!(answer.status, 415);
         assert!(answer.body.contains("expected content-type application/grpc"), "{answer:?}");
     }
-    assert_eq!(
-        http::post_h2(&url, "application/grpc", EMPTY_MESSAGE).await.header("grpc-status"),
-        "0"
-    );
+    for content_type in
+        ["application/grpc", "application/grpc+proto", "application/grpc; charset=utf-8"]
+    {
+        let answer = http::post_h2(&url, content_type, EMPTY_MESSAGE).await;
+        assert_eq!(answer.header("grpc-status"), "0", "{content_type}");
+    }
 }
 
 #[tokio::test]

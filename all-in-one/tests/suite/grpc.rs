@@ -101,6 +101,23 @@ async fn health_is_served_until_the_service_drains() {
     assert!(!matches!(watch.message().await, Ok(Some(_))), "the watch has ended");
 }
 
+/// Tools such as grpcui keep their stream open.
+#[tokio::test]
+async fn whoever_keeps_asking_for_reflection_does_not_hold_up_the_end() {
+    let (voting, _) = voting(Duration::ZERO).await;
+    let question = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let questions = futures_util::stream::iter([question]).chain(futures_util::stream::pending());
+    let mut client = ServerReflectionClient::new(channel(voting.address()));
+    let answers = client.server_reflection_info(questions).await.expect("reflection");
+    let mut answers = answers.into_inner();
+    answers.message().await.expect("an answer").expect("an answer");
+    voting.drained().await;
+    assert_eq!(answers.message().await.expect("an end that is no error"), None);
+}
+
 /// What `grpcurl … list` and `grpcurl … describe` ask.
 #[tokio::test]
 async fn reflection_lists_the_services_and_describes_their_methods() {

@@ -78,6 +78,8 @@ fn refusal<B>(request: &Request<B>) -> Option<Response<Body>> {
     Some(response)
 }
 
+/// `application/grpc`, alone or with a message format (`+proto`) or parameters. gRPC-Web is something else.
 fn is_grpc(content_type: Option<&HeaderValue>) -> bool {
-    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+    let grpc = content_type.and_then(|value| value.as_bytes().strip_prefix(b"application/grpc"));
+    grpc.is_some_and(|rest| matches!(rest, [] | [b'+' | b';' | b' ', ..]))
 }
