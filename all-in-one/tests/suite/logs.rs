@@ -59,6 +59,22 @@ async fn a_made_up_method_is_told_apart_from_those_that_there_are() {
 }
 
 #[tokio::test]
+async fn what_a_client_sends_cannot_write_to_a_terminal() {
+    for format in ["text", "json"] {
+        let binary = on_free_ports().envs(&[("NO_BOT", "true"), ("LOG_FORMAT", format)]);
+        let mut suite = Running::starting(binary);
+        suite.ready().await;
+        // To a terminal, U+009B is ESC [.
+        let request = "GET /nowhere?\u{9b}31m\u{85} HTTP/1.1\r\nhost: x\r\n\r\n";
+        let answer = emojivoto_testkit::http::raw(suite.web, request.as_bytes(), |a| a.len() > 12);
+        assert!(answer.await.starts_with(b"HTTP/1.1 404"));
+        let line = suite.run.line("GET /nowhere?");
+        assert!(!line.contains(|c: char| c.is_control()), "{line:?}");
+        assert!(line.contains(r"/nowhere?\u009b31m\u0085 404 "), "{line:?}");
+    }
+}
+
+#[tokio::test]
 async fn lines_of_requests_can_be_fewer_or_none() {
     for (share, failed) in [("0", 0), ("0.000001", 1)] {
         let suite = without_bot(share);

@@ -1,5 +1,6 @@
 //! Logs: text or JSON, on standard output.
 
+mod escape;
 mod fields;
 mod json;
 mod text;

@@ -2,7 +2,7 @@
 
 use std::{
     error::Error,
-    fmt::{self, Debug},
+    fmt::{self, Debug, Write as _},
 };
 
 use serde::ser::{SerializeMap, Serializer as _};
@@ -19,7 +19,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use super::fields::current_span;
+use super::{escape::Escape, fields::current_span};
 use crate::telemetry::spans::chain;
 
 /// `timestamp`, `level`, `target`, the fields of the event (`message` and others), and `trace_id` and
@@ -39,7 +39,8 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let line = line(event).map_err(|_| fmt::Error)?;
-        writeln!(writer, "{}", String::from_utf8_lossy(&line))
+        write!(Escape(&mut writer), "{}", String::from_utf8_lossy(&line))?;
+        writer.write_char('\n')
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     error::Error,
-    fmt::{self, Debug},
+    fmt::{self, Debug, Write as _},
 };
 
 use tracing::field::{Field, Visit};
@@ -11,7 +11,7 @@ use tracing_subscriber::{
     fmt::{FormatFields, format::Writer},
 };
 
-use super::fields::current_span;
+use super::{escape::Escape, fields::current_span};
 use crate::telemetry::spans::chain;
 
 /// The message first, then the other fields, then the trace.
@@ -45,14 +45,13 @@ impl Line<'_> {
             return;
         }
         let space = if std::mem::take(&mut self.is_empty) { "" } else { " " };
-        self.result = match name {
-            "message" => write!(self.writer, "{space}{value}"),
-            // Dim, so that the message stands out.
-            _ if self.writer.has_ansi_escapes() => {
-                write!(self.writer, "{space}\x1b[2m{name}={value}\x1b[0m")
-            }
-            _ => write!(self.writer, "{space}{name}={value}"),
-        };
+        let (name, equals) = if name == "message" { ("", "") } else { (name, "=") };
+        // Dim, so that the message stands out.
+        let dim = !name.is_empty() && self.writer.has_ansi_escapes();
+        let (dim, bright) = if dim { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
+        self.result = write!(self.writer, "{space}{dim}{name}{equals}")
+            .and_then(|()| write!(Escape(&mut self.writer), "{value}"))
+            .and_then(|()| self.writer.write_str(bright));
     }
 }
 
