@@ -106,9 +106,14 @@ fn without_ids(state: State) -> Option<Context> {
     (state == State::Deny).then(|| Context::new().with_value(Wish::Deny))
 }
 
-/// `b3: <trace id>-<span id>[-<state>]`
+/// `b3: <trace id>-<span id>[-<state>]`, or `b3: 0`
 pub(super) fn inject_single(cx: &Context, headers: &mut HeaderMap) {
-    let Some((span, state)) = outgoing(cx) else { return };
+    let Some((span, state)) = outgoing(cx) else {
+        if forbids_a_trace(cx) {
+            insert(headers, SINGLE, "0".to_owned());
+        }
+        return;
+    };
     let (trace_id, span_id) = (span.trace_id(), span.span_id());
     let value = match state {
         State::Accept => format!("{trace_id}-{span_id}-1"),
@@ -119,9 +124,14 @@ pub(super) fn inject_single(cx: &Context, headers: &mut HeaderMap) {
     insert(headers, SINGLE, value);
 }
 
-/// `X-B3-TraceId`, `X-B3-SpanId`, and `X-B3-Sampled` or `X-B3-Flags`
+/// `X-B3-TraceId`, `X-B3-SpanId`, and `X-B3-Sampled` or `X-B3-Flags`; or `X-B3-Sampled: 0` alone
 pub(super) fn inject_multi(cx: &Context, headers: &mut HeaderMap) {
-    let Some((span, state)) = outgoing(cx) else { return };
+    let Some((span, state)) = outgoing(cx) else {
+        if forbids_a_trace(cx) {
+            insert(headers, SAMPLED, "0".to_owned());
+        }
+        return;
+    };
     insert(headers, TRACE_ID, span.trace_id().to_string());
     insert(headers, SPAN_ID, span.span_id().to_string());
     headers.remove(SAMPLED);
@@ -132,6 +142,11 @@ pub(super) fn inject_multi(cx: &Context, headers: &mut HeaderMap) {
         State::Debug => insert(headers, FLAGS, "1".to_owned()), // implies that it is accepted
         State::Defer => {}
     }
+}
+
+/// Whether there is no trace, and the caller wants none to be started further on either.
+fn forbids_a_trace(cx: &Context) -> bool {
+    cx.get() == Some(&Wish::Deny)
 }
 
 fn outgoing(cx: &Context) -> Option<(SpanContext, State)> {

@@ -274,3 +274,13 @@ fn unknown_formats_are_refused() {
         assert!(text.parse::<Formats>().is_err(), "{text}");
     }
 }
+
+#[test]
+fn that_no_trace_is_wanted_is_handed_on_in_the_words_of_b3() {
+    for asked in [[("b3", "0")], [("x-b3-sampled", "0")]] {
+        assert_eq!(passed_on("b3", &asked), ["b3: 0"]);
+        assert_eq!(passed_on("b3multi", &asked), ["x-b3-sampled: 0"]);
+    }
+    // W3C has no words for it.
+    assert_eq!(passed_on("tracecontext,b3", &[("b3", "0")]), ["b3: 0"]);
+}
