@@ -2,9 +2,9 @@
 
 mod settings;
 
-use std::{fmt::Write as _, io, net::SocketAddr};
+use std::{fmt::Write as _, net::SocketAddr};
 
-use emojivoto_runtime::{Error, Stop, process::Process};
+use emojivoto_runtime::{Error, process::Process};
 use emojivoto_voting_svc::store::MemoryStore;
 use emojivoto_web::Backends;
 pub use settings::Settings;
@@ -36,24 +36,24 @@ impl Suite {
             Backends { emojisvc_host: suite.emoji.into(), votingsvc_host: suite.voting.into() };
 
         // On a signal they stop in the opposite order: who calls before who is called.
-        ready(process.spawn("emoji", |lifecycle, telemetry| {
+        process.spawn("emoji", |lifecycle, telemetry| {
             emojivoto_emoji_svc::serve(emoji, telemetry, lifecycle)
-        }))
-        .await?;
-        ready(process.spawn("voting", |lifecycle, telemetry| {
+        });
+        process.ready("emoji").await?;
+        process.spawn("voting", |lifecycle, telemetry| {
             let store = MemoryStore::default();
             emojivoto_voting_svc::serve(settings.poll, store, voting, telemetry, lifecycle)
-        }))
-        .await?;
-        ready(process.spawn("web", |lifecycle, telemetry| {
+        });
+        process.ready("voting").await?;
+        process.spawn("web", |lifecycle, telemetry| {
             emojivoto_web::serve(backends, settings.front_end, web, telemetry, lifecycle)
-        }))
-        .await?;
+        });
+        process.ready("web").await?;
         if !settings.no_bot {
-            ready(process.spawn("vote-bot", |lifecycle, telemetry| {
+            process.spawn("vote-bot", |lifecycle, telemetry| {
                 emojivoto_vote_bot::run(suite.web.into(), settings.bot, telemetry, lifecycle)
-            }))
-            .await?;
+            });
+            process.ready("vote-bot").await?;
         }
         Ok(suite)
     }
@@ -75,11 +75,4 @@ impl Suite {
         banner.push_str("\n  Ctrl-C ends it.\n");
         banner
     }
-}
-
-async fn ready(service: Stop) -> Result<(), Error> {
-    if service.becomes_ready().await {
-        return Ok(());
-    }
-    Err(io::Error::other("a service ended while it was starting").into())
 }

@@ -1,6 +1,6 @@
 //! The admin server of a process: what orchestrators and monitoring ask it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::{Router, extract::State, response::IntoResponse, routing::get};
 use http::{HeaderMap, StatusCode, header};
@@ -13,16 +13,37 @@ use crate::{
 
 /// The services of the process, by name, for `/ready`.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Services(Arc<Mutex<Vec<(&'static str, Stop)>>>);
+pub(crate) struct Services(Arc<Mutex<Added>>);
+
+#[derive(Debug, Default)]
+struct Added {
+    services: Vec<(&'static str, Stop)>,
+    complete: bool,
+}
 
 impl Services {
     pub(crate) fn add(&self, name: &'static str, stop: Stop) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((name, stop));
+        self.added().services.push((name, stop));
     }
 
+    /// Says that no more will be added.
+    pub(crate) fn complete(&self) {
+        self.added().complete = true;
+    }
+
+    /// What the process still waits for.
     fn not_ready(&self) -> Vec<&'static str> {
-        let services = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        services.iter().filter(|(_, stop)| !stop.is_ready()).map(|(name, _)| *name).collect()
+        let added = self.added();
+        let services = added.services.iter().filter(|(_, stop)| !stop.is_ready());
+        let mut names: Vec<_> = services.map(|(name, _)| *name).collect();
+        if names.is_empty() && !added.complete {
+            names.push("starting");
+        }
+        names
+    }
+
+    fn added(&self) -> MutexGuard<'_, Added> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -46,5 +67,41 @@ async fn ready(State(services): State<Services>) -> (StatusCode, String) {
     match services.not_ready().as_slice() {
         [] => (StatusCode::OK, "ready\n".to_owned()),
         names => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", names.join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use http::Request;
+    use http_body_util::BodyExt as _;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::Lifecycle;
+
+    async fn ready(services: &Services) -> (u16, String) {
+        let request = Request::get("/ready").body(Body::empty()).expect("a request");
+        let app = router(services.clone(), Metrics::of_process());
+        let answer = app.oneshot(request).await.expect("an answer");
+        let status = answer.status().as_u16();
+        let body = answer.into_body().collect().await.expect("a body").to_bytes();
+        (status, String::from_utf8(body.to_vec()).expect("text"))
+    }
+
+    #[tokio::test]
+    async fn a_process_is_ready_once_all_its_services_are_there_and_ready() {
+        let services = Services::default();
+        let not_yet = |what: &str| (503, format!("not ready: {what}\n"));
+        assert_eq!(ready(&services).await, not_yet("starting"));
+        let (web, stop) = Lifecycle::new();
+        services.add("web", stop.clone());
+        assert_eq!(ready(&services).await, not_yet("web"));
+        web.ready();
+        assert_eq!(ready(&services).await, not_yet("starting"));
+        services.complete();
+        assert_eq!(ready(&services).await, (200, "ready\n".to_owned()));
+        stop.drain();
+        assert_eq!(ready(&services).await, not_yet("web"));
     }
 }

@@ -1,6 +1,8 @@
 //! A process: its services from start to drained, its signals, its exit code.
 
 mod signals;
+#[cfg(test)]
+mod tests;
 
 use std::{
     env,
@@ -141,35 +143,46 @@ impl Process {
 
     /// Adds a service. The process ends when all its services have ended, or one has failed; on a
     /// signal they are stopped one after the other, the last added first.
-    ///
-    /// The returned [`Stop`] tells when the service is ready.
-    pub fn spawn<F>(
-        &mut self,
-        name: &'static str,
-        serve: impl FnOnce(Lifecycle, Telemetry) -> F,
-    ) -> Stop
+    pub fn spawn<F>(&mut self, name: &'static str, serve: impl FnOnce(Lifecycle, Telemetry) -> F)
     where
         F: Future<Output = Result<(), Error>> + Send + 'static,
     {
         let (lifecycle, stop) = Lifecycle::new();
         self.services.add(name, stop.clone());
         let telemetry = self.observability.service(name);
-        self.running.push(Running {
-            name,
-            stop: stop.clone(),
-            task: tokio::spawn(serve(lifecycle, telemetry)),
-        });
-        stop
+        let task = tokio::spawn(serve(lifecycle, telemetry));
+        self.running.push(Running { name, stop, task });
     }
 
-    /// Resolves when the services end by themselves.
+    /// Resolves when the service that was added under this name is ready. It is an error if that one ends
+    /// before, or if another one fails meanwhile: the error says which, and why.
+    pub async fn ready(&mut self, name: &'static str) -> Result<(), Error> {
+        let waited_for = self.running.iter().find(|service| service.name == name);
+        let stop = waited_for.map(|service| service.stop.clone());
+        let stop = stop.ok_or_else(|| format!("{name}: not running"))?;
+        let ended_before = async {
+            while self.end().await? != name {}
+            Err(format!("{name}: ended before it was ready").into())
+        };
+        tokio::select! {
+            true = stop.becomes_ready() => Ok(()), // and if it never will be, its end says why
+            ended = ended_before => ended,
+        }
+    }
+
+    /// Resolves when the services have all ended by themselves, or one has failed.
     async fn ends(&mut self) -> Result<(), Error> {
         while !self.running.is_empty() {
-            let (ended, index, _) = select_all(self.running.iter_mut().map(|r| &mut r.task)).await;
-            let Running { name, .. } = self.running.remove(index);
-            named(name, ended)?;
+            self.end().await?;
         }
         Ok(())
+    }
+
+    /// Resolves to the name of the service that ends next.
+    async fn end(&mut self) -> Result<&'static str, Error> {
+        let (ended, index, _) = select_all(self.running.iter_mut().map(|r| &mut r.task)).await;
+        let Running { name, .. } = self.running.remove(index);
+        named(name, ended).map(|()| name)
     }
 
     async fn drain(&mut self, delay: Duration) -> Result<(), Error> {
@@ -185,13 +198,6 @@ impl Process {
             outcome = outcome.and(named(name, ended));
         }
         outcome
-    }
-
-    /// Why a service has ended, if one has failed.
-    async fn failure(&mut self) -> Option<Error> {
-        let index = self.running.iter().position(|service| service.task.is_finished())?;
-        let Running { name, task, .. } = self.running.remove(index);
-        named(name, task.await).err()
     }
 }
 
@@ -305,14 +311,13 @@ async fn start_to_stop(
     start: impl AsyncFnOnce(&mut Process) -> Result<(), Error>,
 ) -> Result<(), Error> {
     tokio::select! {
-        started = start(&mut process) => if let Err(error) = started {
-            return Err(process.failure().await.unwrap_or(error));
-        },
+        started = start(&mut process) => started?,
         signal = signals.next() => {
             tracing::info!("{signal}: stopping before everything had started");
             return Ok(());
         }
     }
+    process.services.complete();
     tokio::select! {
         ended = process.ends() => return ended,
         signal = signals.next() => tracing::info!("{signal}: draining"),
