@@ -85,37 +85,44 @@ impl App {
 
 /// All routes, with the layers around them.
 pub(crate) fn router(app: Arc<App>, telemetry: Telemetry) -> Router {
+    let error_pages = middleware::map_response_with_state(Arc::clone(&app), pages::error_page);
     let pages = Router::new()
         .route("/", get(pages::ballot))
-        .route("/vote", post(pages::vote))
         .route("/picked", get(pages::picked))
         .route("/leaderboard", get(pages::leaderboard))
-        .route("/leaderboard/live", get(pages::live))
         .route("/static/{file}", get(assets::serve))
+        .method_not_allowed_fallback(method_not_allowed)
+        // Outside of the routes, so that it sees the errors of all of them.
+        .layer(error_pages.clone());
+    let lists = Router::new()
+        .route("/api/list", get(api::list))
+        .route("/api/leaderboard", get(api::leaderboard))
+        .method_not_allowed_fallback(method_not_allowed);
+    // What is read shrinks to a fifth. Never what votes: a client that accepts no encoding at all, not even
+    // none, gets 406 from this layer, and by then its vote would have been counted.
+    let read = pages.merge(lists).layer(CompressionLayer::new());
+    let others = Router::new()
+        .route("/vote", post(pages::vote))
+        .route("/leaderboard/live", get(pages::live))
         .route("/img/favicon.ico", get(assets::favicon))
         .route("/favicon.ico", get(assets::favicon)) // where browsers look when a page does not say
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        // Outside of the routes, so that it sees the errors of all of them.
-        .layer(middleware::map_response_with_state(Arc::clone(&app), pages::error_page));
+        .layer(error_pages);
     let api = Router::new()
-        .route("/list", get(api::list))
-        .route("/leaderboard", get(api::leaderboard))
         // HEAD would run the handler of GET, and count a vote that nobody wanted.
-        .route("/vote", get(api::vote).post(api::post_vote).head(no_vote).fallback(no_vote))
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed);
+        .route("/api/vote", get(api::vote).post(api::post_vote).head(no_vote).fallback(no_vote))
+        .route("/api", any(not_found))
+        .route("/api/", any(not_found))
+        .route("/api/{*nothing}", any(not_found));
     let header = |name: HeaderName, value| {
         SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
     };
-    pages
-        .nest("/api", api)
-        .route("/api/", any(not_found)) // which the router above does not take for its own
+    read.merge(others)
+        .merge(api)
         .with_state(app)
         // A body is read no further than this.
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        // Pages and scripts shrink to a fifth; events and small answers are left as they are.
-        .layer(CompressionLayer::new())
         .layer(header(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(header(header::REFERRER_POLICY, "no-referrer"))

@@ -108,7 +108,9 @@ impl Upstreams {
     ) -> Result<(ListAllEmojiResponse, ResultsResponse), CallError> {
         let mut voting = self.voting.clone();
         let results = voting.results(self.request(ResultsRequest {}));
-        tokio::try_join!(self.list(), self.call("voting-svc", results))
+        // Both to their end: a call that is dropped is one that its backend is said to have lost.
+        let (ballot, results) = tokio::join!(self.list(), self.call("voting-svc", results));
+        Ok((ballot?, results?))
     }
 
     /// A request that tells the backend, too, how long its answer is waited for.

@@ -19,6 +19,9 @@ use crate::{app::MAX_BODY_BYTES, error::Error, upstream::Upstreams};
 /// Longer than any shortcode; what is longer is not worth a call.
 const MAX_CHOICE_BYTES: usize = 64;
 
+/// How content types of forms begin.
+const FORM: &[u8] = b"application/x-www-form-urlencoded";
+
 /// How long a client may take to send a few bytes.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -29,18 +32,26 @@ pub(crate) struct Vote {
 }
 
 impl Vote {
-    /// The vote that a request holds: its choice is in the query, or in the body as a form or JSON.
+    /// The vote that a request holds. Its choice is that of a form, or else that of the query, as for the
+    /// handlers of Go that were here before, or else that of a JSON body.
     pub(crate) async fn from_request(mut request: Request) -> Result<Self, Error> {
-        let Query(vote): Query<Self> =
+        let Query(of_query): Query<Self> =
             request.extract_parts().await.map_err(|_| Error::Unreadable)?;
-        if vote.choice.is_some() || !request.headers().contains_key(header::CONTENT_TYPE) {
-            return Ok(vote);
+        let Some(content_type) = request.headers().get(header::CONTENT_TYPE) else {
+            return Ok(of_query);
+        };
+        let start = content_type.as_bytes().get(..FORM.len());
+        let is_form = start.is_some_and(|start| start.eq_ignore_ascii_case(FORM));
+        if of_query.choice.is_some() && !is_form {
+            return Ok(of_query);
         }
         // What says that it is too long need not be waited for.
         if request.body().size_hint().lower() > MAX_BODY_BYTES as u64 {
             return Err(Error::BodyTooLong { max: MAX_BODY_BYTES });
         }
-        timeout(BODY_TIMEOUT, body(request)).await.map_err(|_| Error::BodyTooSlow)?
+        let of_body =
+            timeout(BODY_TIMEOUT, body(request)).await.map_err(|_| Error::BodyTooSlow)??;
+        Ok(Self { choice: of_body.choice.or(of_query.choice) })
     }
 
     /// The choice, if it is one at all. Whether there is such an emoji, emoji-svc decides.

@@ -72,6 +72,31 @@ async fn it_is_live_but_not_ready_without_its_backends_and_can_be_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn calls_of_a_backend_that_is_well_are_not_given_up_because_the_other_is_away() {
+    let emoji = emoji().await;
+    let mut run = Binary::new(WEB)
+        .env("WEB_PORT", "0")
+        .env("PROM_PORT", "0")
+        .env("EMOJISVC_HOST", emoji.address().to_string())
+        .env("VOTINGSVC_HOST", "127.0.0.1:1")
+        .start();
+    let metrics = format!("http://{}/metrics", run.address("PROM_PORT"));
+    let handled = |code: &str| {
+        let rpc =
+            r#"grpc_type="unary",grpc_service="emojivoto.v1.EmojiService",grpc_method="ListAll""#;
+        format!("grpc_client_handled_total{{{rpc},grpc_code=\"{code}\"}} ")
+    };
+    // It asks both, again and again, until it is ready.
+    let metrics = eventually("lists of the ballot", || async {
+        let metrics = http::get(&metrics).await.body;
+        let lists = metrics.lines().find_map(|line| line.strip_prefix(&handled("OK")))?;
+        lists.parse::<u64>().is_ok_and(|lists| lists >= 3).then_some(metrics)
+    })
+    .await;
+    assert!(!metrics.contains(&handled("Canceled")), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_vote_in_flight_at_sigterm_is_answered_and_counted_once() {
     let store = Arc::new(Holding::default());
     let (emoji, voting) = (emoji().await, voting_on(Arc::clone(&store)).await);

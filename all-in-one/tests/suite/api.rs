@@ -44,6 +44,61 @@ async fn votes_count_once_whichever_way_they_come() {
 }
 
 #[tokio::test]
+async fn a_form_wins_over_the_query_and_the_query_over_json() {
+    let suite = Suite::start().await;
+    let (form, json) = ("application/x-www-form-urlencoded", "application/json");
+    let url = suite.web.url("/api/vote?choice=:joy:");
+    for (content_type, body, picked) in [
+        (form, "choice=:ghost:", ":ghost:"),
+        ("Application/X-WWW-Form-URLEncoded; charset=utf-8", "choice=:ghost:", ":ghost:"),
+        (form, "other=1", ":joy:"),
+        (json, r#"{"choice": ":ghost:"}"#, ":joy:"),
+        ("text/plain", ":ghost:", ":joy:"),
+    ] {
+        let votes = || async {
+            let board = suite.get("/api/leaderboard").await.json();
+            let entries = board.as_array().expect("a board").iter();
+            let picked = entries.clone().find(|entry| entry["shortcode"] == picked);
+            picked.map_or(0, |entry| entry["votes"].as_str().expect("text").parse().expect("votes"))
+        };
+        let before: u64 = votes().await;
+        assert_eq!(post(&url, content_type, body).await.status, 200, "{content_type} {body}");
+        assert_eq!(votes().await, before + 1, "{content_type} {body}");
+    }
+    // On the page's own address, too; and a choice that is none is not replaced by the other.
+    let page = post(&suite.web.url("/vote?choice=:joy:"), form, "choice=:ghost:").await;
+    assert_eq!(page.header("location"), "/picked?choice=:ghost:");
+    for body in ["choice=:nope:", "choice=", "choice=:joy:&choice=:joy:"] {
+        assert_eq!(post(&url, form, body).await.status, 400, "{body}");
+    }
+    assert_eq!(suite.votes().await, 6);
+}
+
+#[tokio::test]
+async fn a_vote_counts_whatever_encodings_its_client_accepts() {
+    let suite = Suite::start().await;
+    let form = "application/x-www-form-urlencoded";
+    for (number, encodings) in (1..).zip(["*;q=0", "identity;q=0", "br;q=1, *;q=0", "gzip"]) {
+        let vote = |method: &str, path: &str| {
+            let request = ::http::Request::builder().method(method).uri(suite.web.url(path));
+            request.header("accept-encoding", encodings).header("content-type", form)
+        };
+        let path = "/api/vote?choice=:joy:";
+        let answers = [
+            http::send(vote("GET", path), "").await.expect("an answer").status.as_u16(),
+            http::send(vote("POST", path), "").await.expect("an answer").status.as_u16(),
+            http::send(vote("POST", "/vote"), "choice=:joy:")
+                .await
+                .expect("an answer")
+                .status
+                .as_u16(),
+        ];
+        assert_eq!(answers, [200, 200, 303], "{encodings}");
+        assert_eq!(suite.votes().await, 3 * number, "{encodings}");
+    }
+}
+
+#[tokio::test]
 async fn the_leaderboard_is_descending_and_its_votes_are_strings() {
     let suite = Suite::start().await;
     assert_eq!(suite.get("/api/leaderboard").await.json(), json!([]));
