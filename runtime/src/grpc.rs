@@ -61,8 +61,8 @@ where
         let shutdown = stop.shutdown();
         request.map(|body| Body::new(StreamBody::new(BodyStream::new(body).take_until(shutdown))))
     });
-    let connections = stream::unfold(listener, async |mut listener| {
-        let (connection, _) = accept(&mut listener).await;
+    let connections = stream::unfold(listener, async |listener| {
+        let (connection, _) = accept(&listener).await;
         Some((Ok::<_, io::Error>(connection), listener))
     });
     let observed = [descriptors, HEALTH_DESCRIPTORS, REFLECTION_V1, REFLECTION_V1ALPHA];

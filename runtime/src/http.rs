@@ -18,11 +18,7 @@ use crate::{
 
 /// Serves `app` on `listener` until the service is told to stop; returns when every request in
 /// flight has been answered.
-pub async fn serve(
-    mut listener: TcpListener,
-    app: Router,
-    lifecycle: &Lifecycle,
-) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, app: Router, lifecycle: &Lifecycle) -> io::Result<()> {
     let mut server = Builder::new(TokioExecutor::new());
     server
         .http1()
@@ -41,7 +37,7 @@ pub async fn serve(
     let mut shutdown = std::pin::pin!(lifecycle.shutdown());
     loop {
         let (stream, peer) = tokio::select! {
-            accepted = accept(&mut listener) => accepted,
+            accepted = accept(&listener) => accepted,
             () = &mut shutdown => break,
         };
         let service = TowerToHyperService::new(app.clone());

@@ -239,7 +239,8 @@ pub fn main<S: Args>(
     let observability = Observability::start(&export, common.request_log, role.hosted());
     let (observability, logs) = match observability {
         Ok(observability) => {
-            let logs = logs::init(&common, observability.otlp.log_layer(role.name()));
+            let Observability { otlp, .. } = &observability;
+            let logs = logs::init(&common, otlp.log_layer(role.name()), otlp.exports_traces());
             observability.metrics.register(logs.dropped());
             observability.otlp.announce();
             (Arc::new(observability), logs)

@@ -58,6 +58,7 @@ impl Observability {
         Telemetry {
             metrics: Some(self.metrics.clone()),
             spans: Spans::new(self.otlp.tracer(name), self.otlp.propagator()),
+            otlp: Some(self.otlp.clone()),
             requests: self.requests,
         }
     }
@@ -73,6 +74,7 @@ impl Observability {
 pub struct Telemetry {
     metrics: Option<Metrics>,
     spans: Spans,
+    otlp: Option<Otlp>,
     requests: RequestLog,
 }
 
@@ -80,6 +82,14 @@ impl Telemetry {
     /// Nothing is counted, nothing traced; what comes in of a trace is handed on.
     pub fn off() -> Self {
         Self::default()
+    }
+
+    /// The same for a service with which traces begin, as with the bot: each of its requests belongs to
+    /// one, also where nothing is exported, because the proxies of a mesh make spans only for such requests.
+    #[must_use]
+    pub fn starting_traces(self) -> Self {
+        let spans = self.spans.or(|| self.otlp.as_ref()?.starter());
+        Self { spans, ..self }
     }
 
     /// Whether a request gets a line in the log.

@@ -36,6 +36,7 @@ pub async fn run(
 ) -> Result<(), Error> {
     let mut chooser = Chooser::new(voting.seed);
     let mut pace = interval(Duration::from_secs_f64(voting.request_rate.recip()));
+    let telemetry = telemetry.starting_traces();
     let client = Client::new(web_host, voting.host_override.clone(), telemetry.clone())?;
     let bot = Bot { client, votes: Votes::new(), telemetry };
     bot.telemetry.register(Arc::clone(&bot.votes));

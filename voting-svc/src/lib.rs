@@ -15,6 +15,9 @@ pub use settings::{PollSettings, Settings};
 use store::{Counted, VoteStore};
 use tokio::net::TcpListener;
 
+/// The target of its lines in the log.
+const LOG: &str = "voting";
+
 /// Serves a poll that keeps its votes in `store` on `listener` until told to stop.
 pub async fn serve<S: VoteStore>(
     settings: PollSettings,
@@ -23,9 +26,16 @@ pub async fn serve<S: VoteStore>(
     telemetry: Telemetry,
     lifecycle: Lifecycle,
 ) -> Result<(), Error> {
+    let PollSettings { failure_rate, artificial_delay } = settings;
+    let delay = artificial_delay.as_secs_f64();
+    tracing::info!(
+        target: LOG,
+        "on purpose: FAILURE_RATE={failure_rate} (share of the votes meant to fail that do), \
+         ARTIFICIAL_DELAY={delay}s (before every vote)"
+    );
     let store = Counted::new(store);
     telemetry.register(store.votes());
     let poll = Poll::new(store, &settings);
-    let service = VotingServer::new(PollService::new(poll));
+    let service = VotingServer::new(PollService::new(poll, telemetry.clone()));
     grpc::serve(listener, service, voting::DESCRIPTORS, telemetry, lifecycle).await
 }

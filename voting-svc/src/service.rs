@@ -1,42 +1,53 @@
 //! The gRPC face of the poll, and the only place where its errors become statuses.
 
+use std::error::Error;
+
 use emojivoto_proto::{
     Shortcode,
     voting::{ResultsResponse, Voting, VotingResult},
 };
-use emojivoto_runtime::telemetry::record_error;
+use emojivoto_runtime::{Telemetry, telemetry::record_error};
 use tonic::Status;
+use tracing::Level;
 
 use crate::{
+    LOG,
     poll::{Poll, VoteError},
-    store::{StoreError, VoteStore},
+    store::VoteStore,
 };
 
 #[derive(Debug)]
 pub(crate) struct PollService<S> {
     poll: Poll<S>,
+    telemetry: Telemetry,
 }
 
 impl<S> PollService<S> {
-    pub(crate) fn new(poll: Poll<S>) -> Self {
-        Self { poll }
+    pub(crate) fn new(poll: Poll<S>, telemetry: Telemetry) -> Self {
+        Self { poll, telemetry }
     }
 }
 
 impl<S: VoteStore> Voting for PollService<S> {
     async fn vote(&self, choice: Shortcode) -> Result<(), Status> {
-        self.poll.vote(choice).await.map_err(|error| match error {
-            // The bug of the original, to the letter.
-            VoteError::OnPurpose => {
-                record_error(&error);
-                Status::unknown("ERROR")
+        let vote = self.poll.vote(choice).await;
+        self.log(choice, vote.as_ref().err());
+        vote.map_err(|error| {
+            record_error(&error);
+            match error {
+                // The bug of the original, to the letter.
+                VoteError::OnPurpose => Status::unknown("ERROR"),
+                VoteError::Store(_) => store_failed(),
             }
-            VoteError::Store(error) => store_failed(&error),
         })
     }
 
     async fn results(&self) -> Result<ResultsResponse, Status> {
-        let results = self.poll.results().await.map_err(|error| store_failed(&error))?;
+        let results = self.poll.results().await.map_err(|error| {
+            record_error(&error);
+            tracing::error!(target: LOG, error = &error as &dyn Error, "no results");
+            store_failed()
+        })?;
         let result = |(emoji, votes): (Shortcode, u64)| VotingResult {
             shortcode: emoji.as_str().to_owned(),
             votes: i32::try_from(votes).unwrap_or(i32::MAX),
@@ -45,8 +56,25 @@ impl<S: VoteStore> Voting for PollService<S> {
     }
 }
 
-fn store_failed(error: &StoreError) -> Status {
-    record_error(error);
-    tracing::error!(error = error as &dyn std::error::Error, "the vote store failed");
+impl<S> PollService<S> {
+    /// A line for a vote: where it failed, and at level `debug` also where it was counted. What it begins
+    /// with is what tutorials of the original look for.
+    fn log(&self, choice: Shortcode, error: Option<&VoteError>) {
+        match error {
+            Some(error) if self.telemetry.logs_request(true) => {
+                tracing::warn!(target: LOG, error = error as &dyn Error, "Vote for [{choice}] failed");
+            }
+            None if tracing::enabled!(target: LOG, Level::DEBUG)
+                && self.telemetry.logs_request(false) =>
+            {
+                tracing::debug!(target: LOG, "Voted for [{choice}]");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What a client is told; what went wrong is for the log.
+fn store_failed() -> Status {
     Status::unavailable("votes cannot be stored or read at the moment")
 }

@@ -57,6 +57,64 @@ async fn the_doughnut_can_be_mended() {
 }
 
 #[tokio::test]
+async fn it_says_at_start_how_it_misbehaves_on_purpose() {
+    for (settings, rate, delay) in [
+        (&[][..], "FAILURE_RATE=1 ", "ARTIFICIAL_DELAY=0s "),
+        (&[("FAILURE_RATE", "0.25")], "FAILURE_RATE=0.25 ", "ARTIFICIAL_DELAY=0s "),
+        (
+            &[("FAILURE_RATE", "0"), ("ARTIFICIAL_DELAY", "150ms")],
+            "FAILURE_RATE=0 ",
+            "ARTIFICIAL_DELAY=0.15s ",
+        ),
+    ] {
+        let (mut run, _) = start(settings);
+        let line = run.line("voting: on purpose: ");
+        assert!(line.contains(rate) && line.contains(delay), "{line}");
+    }
+}
+
+/// The line of the log that one vote leaves under these settings, if it leaves one.
+async fn line_of(choice: Shortcode, settings: &[(&str, &str)]) -> Option<String> {
+    let (run, address) = start(settings);
+    let mut request = tonic::Request::new(VoteRequest {});
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    request.metadata_mut().insert("traceparent", parent.parse().expect("ASCII"));
+    let vote = client(address).vote(choice, request).await;
+    assert_eq!(vote.is_err(), choice == Shortcode::doughnut());
+    run.signal("TERM");
+    let (code, lines, _) = run.end();
+    assert_eq!(code, Some(0), "{lines:#?}");
+    let mut lines = lines.into_iter().filter(|line| line.contains(&format!("[{choice}]")));
+    let line = lines.next();
+    assert_eq!(lines.next(), None, "one line a vote");
+    line
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vote_that_fails_leaves_a_line_and_one_that_counts_does_for_those_who_ask() {
+    let doughnut = Shortcode::doughnut();
+    let line = line_of(doughnut, &[]).await.expect("a line");
+    assert!(line.contains(" WARN voting: Vote for [:doughnut:] failed "), "{line}");
+    assert!(line.ends_with(r#" error="votes for this emoji fail on purpose""#), "{line}");
+    assert_eq!(line_of(doughnut, &[("REQUEST_LOG", "0")]).await, None);
+    assert!(line_of(doughnut, &[("REQUEST_LOG", "0.000001")]).await.is_some());
+
+    let debug = ("RUST_LOG", "info,voting=debug");
+    let line = line_of(joy(), &[debug]).await.expect("a line");
+    assert!(line.ends_with(" DEBUG voting: Voted for [:joy:]"), "{line}");
+    for quiet in [&[][..], &[debug, ("REQUEST_LOG", "0.000001")]] {
+        assert_eq!(line_of(joy(), quiet).await, None, "{quiet:?}");
+    }
+
+    // With the trace: for machines always, for people where they can look it up.
+    let json = line_of(doughnut, &[("LOG_FORMAT", "json")]).await.expect("a line");
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    assert!(json.contains(&format!(r#""trace_id":"{trace}""#)), "{json}");
+    let exporting = line_of(doughnut, &[("OTEL_EXPORTER_OTLP_ENDPOINT", "127.0.0.1:1")]).await;
+    assert!(exporting.as_ref().is_some_and(|line| line.contains(trace)), "{exporting:?}");
+}
+
+#[tokio::test]
 async fn a_vote_in_flight_at_sigterm_is_answered() {
     let (run, address) = start(&[("ARTIFICIAL_DELAY", "500ms")]);
     let mut voter = client(address);

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use emojivoto_runtime::{Lifecycle, Stop, Telemetry};
+use emojivoto_runtime::{Lifecycle, Stop, Telemetry, telemetry::Observability};
 use emojivoto_testkit::{PATIENCE, eventually, web};
 use emojivoto_vote_bot::VotingSettings;
 use tokio::{
@@ -22,8 +22,16 @@ fn start(
     web: SocketAddr,
     settings: VotingSettings,
 ) -> (Stop, JoinHandle<Result<(), emojivoto_runtime::Error>>) {
+    start_observed(web, settings, Telemetry::off())
+}
+
+fn start_observed(
+    web: SocketAddr,
+    settings: VotingSettings,
+    telemetry: Telemetry,
+) -> (Stop, JoinHandle<Result<(), emojivoto_runtime::Error>>) {
     let (lifecycle, stop) = Lifecycle::new();
-    (stop, tokio::spawn(emojivoto_vote_bot::run(web.into(), settings, Telemetry::off(), lifecycle)))
+    (stop, tokio::spawn(emojivoto_vote_bot::run(web.into(), settings, telemetry, lifecycle)))
 }
 
 async fn ends(bot: JoinHandle<Result<(), emojivoto_runtime::Error>>) {
@@ -138,6 +146,46 @@ async fn its_requests_are_those_of_the_contract() {
     assert!(asked[1].starts_with("GET /api/vote?choice=:doughnut: HTTP/1.1\r\n"), "{}", asked[1]);
     for request in asked {
         assert!(request.to_lowercase().contains("\r\nhost: emojivoto.example\r\n"), "{request}");
+    }
+}
+
+/// The value of a header in the text of a request.
+fn header<'a>(request: &'a str, name: &str) -> Option<&'a str> {
+    let line = request.lines().find_map(|line| line.split_once(": ").filter(|(n, _)| *n == name));
+    line.map(|(_, value)| value)
+}
+
+/// Proxies of a mesh make spans only for requests that belong to a trace.
+#[tokio::test]
+async fn it_starts_a_trace_with_every_request_also_where_nothing_is_exported() {
+    let exporter_none =
+        [("OTEL_EXPORTER_OTLP_ENDPOINT", "127.0.0.1:1"), ("OTEL_TRACES_EXPORTER", "none")];
+    for (variables, flags, b3) in [
+        (&[][..], Some("01"), false),
+        (&exporter_none, Some("01"), false),
+        (&[("OTEL_PROPAGATORS", "tracecontext,b3")], Some("01"), true),
+        (&[("OTEL_TRACES_SAMPLER", "always_off")], Some("00"), false),
+        (&[("OTEL_SDK_DISABLED", "true")], None, false),
+    ] {
+        let value = |name: &str| variables.iter().find(|(variable, _)| *variable == name);
+        let observability =
+            Observability::new(|variable| value(variable).map(|(_, value)| value.into()));
+        let telemetry = observability.expect("these are right").service("vote-bot");
+        let (web, requests) = scripted(r#"[{"shortcode":":joy:","unicode":"x"}]"#, 2).await;
+        let (stop, bot) = start_observed(web, settings(1.0, None), telemetry);
+        let requests = asked(requests).await;
+        stop.stop();
+        ends(bot).await;
+        let traces: Vec<_> =
+            requests.iter().map(|request| header(request, "traceparent")).collect();
+        for (request, parent) in requests.iter().zip(&traces) {
+            let fields: Option<Vec<_>> = parent.map(|parent| parent.split('-').collect());
+            assert_eq!(fields.as_ref().map(|fields| fields[3]), flags, "{variables:?} {request}");
+            let single =
+                fields.filter(|_| b3).map(|fields| format!("{}-{}-1", fields[1], fields[2]));
+            assert_eq!(header(request, "b3"), single.as_deref(), "{variables:?} {request}");
+        }
+        assert!(flags.is_none() || traces[0] != traces[1], "{traces:?}");
     }
 }
 

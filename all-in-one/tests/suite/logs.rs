@@ -15,10 +15,12 @@ fn without_bot(share: &str) -> Running {
 
 #[tokio::test]
 async fn a_request_is_one_line_with_its_cause_and_its_trace() {
-    for format in ["text", "json"] {
+    // Nobody listens there, but the process exports.
+    let exporting = ("OTEL_EXPORTER_OTLP_ENDPOINT", "127.0.0.1:1");
+    for (format, export) in [("text", None), ("text", Some(exporting)), ("json", None)] {
         let binary = on_free_ports().envs(&[("NO_BOT", "true"), ("LOG_FORMAT", format)]);
         // There is no banner in JSON.
-        let mut suite = Running::starting(binary);
+        let mut suite = Running::starting(binary.envs(export.as_slice()));
         suite.ready().await;
         let vote = ::http::Request::get(suite.url("/api/vote?choice=:doughnut:"));
         let vote = vote.header(PARENT.0, PARENT.1);
@@ -37,13 +39,42 @@ async fn a_request_is_one_line_with_its_cause_and_its_trace() {
             assert_eq!((&line["trace_id"], &line["span_id"]), (&trace.into(), &span.into()));
         } else {
             assert!(line.contains(" WARN web: GET /api/vote?choice=:doughnut: 500 "), "{line}");
-            assert!(line.ends_with(&format!(" trace_id={trace} span_id={span}")), "{line}");
+            let has_ids = line.contains(&format!(" trace_id={trace} span_id="));
+            assert_eq!(has_ids, export.is_some(), "{line}");
+            assert!(has_ids || line.ends_with('"'), "nothing after the cause: {line}");
         }
         suite.run.signal("TERM");
         let (_, lines, _) = suite.end();
-        let lines = lines.iter().filter(|line| line.contains(":doughnut:")).count();
-        assert_eq!(lines, 1);
+        let lines: Vec<_> = lines.iter().filter(|line| line.contains(":doughnut:")).collect();
+        // One of web, and one of voting-svc.
+        assert_eq!(lines.len(), 2, "{lines:#?}");
+        let voting = "Vote for [:doughnut:] failed";
+        assert_eq!(lines.iter().filter(|line| line.contains(voting)).count(), 1, "{lines:#?}");
     }
+}
+
+/// Without a collector: the trace that the bot starts goes all the way, and machines find it everywhere.
+#[tokio::test]
+async fn lines_of_a_vote_have_the_same_trace_from_the_bot_to_the_poll() {
+    let binary = on_free_ports().envs(&[("LOG_FORMAT", "json"), ("REQUEST_RATE", "50")]);
+    let mut suite = Running::starting(binary);
+    suite.run.line("✖ :doughnut: 500");
+    suite.run.signal("TERM");
+    let (_, lines, _) = suite.end();
+    let lines: Vec<Value> =
+        lines.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let of = |target: &str, text: &str| {
+        let is = |line: &&Value| {
+            let message = line["message"].as_str().is_some_and(|message| message.contains(text));
+            line["target"] == target && message
+        };
+        lines.iter().find(is).unwrap_or_else(|| panic!("no {text} of {target} in {lines:#?}"))
+    };
+    let bot = of("vote-bot", "✖ :doughnut: 500");
+    assert!(bot["trace_id"].as_str().is_some_and(|id| id.len() == 32), "{bot}");
+    let same = |line: &Value| assert_eq!(line["trace_id"], bot["trace_id"], "{line}");
+    same(of("web", "GET /api/vote?choice=:doughnut: 500"));
+    same(of("voting", "Vote for [:doughnut:] failed"));
 }
 
 #[tokio::test]

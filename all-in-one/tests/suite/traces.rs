@@ -8,6 +8,8 @@ use emojivoto_testkit::{
     eventually, http,
 };
 
+use tokio::{io::AsyncReadExt as _, net::TcpListener};
+
 use crate::running::{Running, on_free_ports, value};
 
 /// Service, kind and name of a span, and the place of its parent among those before it.
@@ -185,6 +187,32 @@ async fn a_trace_that_comes_in_goes_on() {
     let spans = collector.spans();
     assert_eq!(spans.iter().filter(|span| span.trace_id() == trace).count(), 0);
     assert_eq!(spans.iter().filter(|span| span.name == "GET /api/vote").count(), 6);
+}
+
+/// Tokens have no business in tables that all requests of a connection share.
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_for_the_collector_are_never_indexed() {
+    // `x-token` as HPACK writes a new name (RFC 7541, 6.2.3 and appendix B), never to be indexed.
+    const NEVER_INDEXED: &[u8] = &[0x10, 0x86, 0xf2, 0xb2, 0x4f, 0xd4, 0xb5, 0x7f];
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let suite = on_free_ports().envs(&[
+        ("NO_BOT", "true"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "100"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &address),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-token=open%20sesame"),
+    ]);
+    let suite = Running::start(suite);
+    assert_eq!(suite.vote(":joy:").await, 200);
+    let request = async {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        let mut sent = Vec::new();
+        while !sent.windows(NEVER_INDEXED.len()).any(|bytes| bytes == NEVER_INDEXED) {
+            let length = stream.read_buf(&mut sent).await.expect("an open connection");
+            assert!(length > 0, "no such header in {}", sent.escape_ascii());
+        }
+    };
+    tokio::time::timeout(PATIENCE, request).await.expect("a token that is never indexed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

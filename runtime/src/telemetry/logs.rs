@@ -38,15 +38,20 @@ pub(crate) struct Logs {
 /// Lines are handed to a thread of their own, so that a slow reader of standard output slows no
 /// request; when it lags too far behind, lines are lost instead, and counted.
 ///
-/// `export` is where lines go besides.
-pub(crate) fn init(settings: &Common, export: Option<impl Layer<Filtered> + Send + Sync>) -> Logs {
+/// `export` is where lines go besides. `trace_ids` is whether there is a collector in which to look for the
+/// traces that lines belong to; for machines the ids are there in any case.
+pub(crate) fn init(
+    settings: &Common,
+    export: Option<impl Layer<Filtered> + Send + Sync>,
+    trace_ids: bool,
+) -> Logs {
     let writer = NonBlockingBuilder::default().buffered_lines_limit(MAX_UNWRITTEN);
     let (writer, guard) = writer.finish(io::stdout());
     let dropped = writer.error_counter();
     let color = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let lines = fmt::layer().with_writer(writer).with_ansi(color);
     let lines = match settings.log_format {
-        LogFormat::Text => lines.fmt_fields(text::Fields).boxed(),
+        LogFormat::Text => lines.fmt_fields(text::Fields { trace_ids }).boxed(),
         LogFormat::Json => lines.event_format(json::Json).boxed(),
     };
     registry().with(settings.rust_log.clone()).with(export).with(lines).init();

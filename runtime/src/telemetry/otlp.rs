@@ -27,7 +27,7 @@ use opentelemetry::{InstrumentationScope, trace::TracerProvider as _};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::{
     logs::SdkLoggerProvider,
-    trace::{SdkTracer, SdkTracerProvider},
+    trace::{SdkTracer, SdkTracerProvider, TracerProviderBuilder},
 };
 use processor::Enqueue;
 use queue::{Health, Queue, Stop, queue};
@@ -143,17 +143,32 @@ impl Otlp {
         let exporter = route.transport.spans(&resource);
         let exporter = exporter.inspect_err(|error| cannot_export(route, error)).ok()?;
         let queue = self.start(route, service, exporter);
-        let provider = SdkTracerProvider::builder()
-            .with_sampler(sampler(self.0.settings.sampler))
-            .with_resource(resource)
-            .with_span_processor(Enqueue(queue))
-            .build();
+        let tracer = self
+            .make_tracer(|made| made.with_resource(resource).with_span_processor(Enqueue(queue)));
+        tracers.insert(service, tracer.clone());
+        Some(tracer)
+    }
+
+    /// What starts traces of which this process keeps nothing: whoever is called may. Nothing when
+    /// OpenTelemetry is switched off.
+    pub(crate) fn starter(&self) -> Option<SdkTracer> {
+        self.0.settings.enabled.then(|| self.make_tracer(|made| made))
+    }
+
+    fn make_tracer(
+        &self,
+        with: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder,
+    ) -> SdkTracer {
+        let provider = SdkTracerProvider::builder().with_sampler(sampler(self.0.settings.sampler));
         let scope = InstrumentationScope::builder(env!("CARGO_PKG_NAME"))
             .with_version(env!("CARGO_PKG_VERSION"))
             .build();
-        let tracer = provider.tracer_with_scope(scope);
-        tracers.insert(service, tracer.clone());
-        Some(tracer)
+        with(provider).build().tracer_with_scope(scope)
+    }
+
+    /// Whether spans are exported, so that their ids lead somewhere.
+    pub(crate) fn exports_traces(&self) -> bool {
+        self.0.traces.is_some()
     }
 
     /// Takes what is logged to the collector, with the ids of the current span, as if `service` had

@@ -33,6 +33,11 @@ impl Spans {
         Self { tracer, propagator }
     }
 
+    /// The same with another tracer where there is none.
+    pub(super) fn or(self, tracer: impl FnOnce() -> Option<SdkTracer>) -> Self {
+        Self { tracer: self.tracer.or_else(tracer), ..self }
+    }
+
     /// What a request is answered in: the trace that it came with, or a new one, with a span of kind
     /// server. Without tracing, what it came with, to be handed on; `None` if that is nothing.
     pub fn server<N: Into<Cow<'static, str>>>(

@@ -19,13 +19,16 @@ use crate::telemetry::spans::chain;
 /// Fields named as OpenTelemetry names attributes (`http.route`) are left to machines: they say again
 /// what the message says.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Fields;
+pub(super) struct Fields {
+    /// Whether the ids of the trace are there: not where they would lead nowhere, which is said in many letters.
+    pub(super) trace_ids: bool,
+}
 
 impl<'w> FormatFields<'w> for Fields {
     fn format_fields<R: RecordFields>(&self, writer: Writer<'w>, fields: R) -> fmt::Result {
         let mut line = Line { writer, is_empty: true, result: Ok(()) };
         fields.record(&mut line);
-        if let Some(span) = current_span() {
+        if let Some(span) = current_span().filter(|_| self.trace_ids) {
             line.field("trace_id", format_args!("{}", span.trace_id()));
             line.field("span_id", format_args!("{}", span.span_id()));
         }

@@ -22,6 +22,8 @@ use crate::telemetry::propagation::Formats;
 /// What is told to whom, and how.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
+    /// Not switched off as a whole.
+    pub(super) enabled: bool,
     /// Nothing when no traces are exported.
     pub(super) traces: Option<Signal>,
     /// Nothing when no logs are exported.
@@ -82,6 +84,7 @@ impl Settings {
         let spans = Signal::from_env(&env, "TRACES", "/v1/traces", "BSP", 5_000)?;
         let records = Signal::from_env(&env, "LOGS", "/v1/logs", "BLRP", 1_000)?;
         Ok(Self {
+            enabled,
             traces: spans.filter(|_| enabled && traces),
             logs: records.filter(|_| enabled && logs),
             sampler: Sampler::from_env(&env)?,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use http::Version;
+use http::{HeaderMap, Version};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
@@ -67,6 +67,7 @@ impl Transport {
             ),
             Protocol::HttpProtobuf => Wire::Http(Box::new(Http {
                 client: Client::builder(TokioExecutor::new()).build(connector),
+                headers: target.headers.clone(),
                 last_error: last_error.clone(),
             })),
         };
@@ -116,22 +117,28 @@ impl Transport {
         let builder = builder
             .with_channel(channel.clone())
             .with_metadata(metadata)
+            .with_interceptor(sensitive)
             .with_timeout(self.timeout);
         if self.target.gzip { builder.with_compression(Compression::Gzip) } else { builder }
     }
 
     fn http<B: WithHttpConfig + WithExportConfig>(&self, builder: B, client: &Http) -> B {
-        let headers = self.target.headers.iter();
-        let headers = headers
-            .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
         let builder = builder
             .with_http_client(client.clone())
             .with_endpoint(self.target.endpoint.to_string())
             .with_protocol(opentelemetry_otlp::Protocol::HttpBinary)
-            .with_headers(headers.collect())
             .with_timeout(self.timeout);
         if self.target.gzip { builder.with_compression(Compression::Gzip) } else { builder }
     }
+}
+
+/// Marks what is sent along, for the builder takes it from the environment once more, without the mark that
+/// our settings put on it.
+fn sensitive(mut request: tonic::Request<()>) -> Result<tonic::Request<()>, tonic::Status> {
+    let mut headers = std::mem::take(request.metadata_mut()).into_headers();
+    headers.values_mut().for_each(|value| value.set_sensitive(true));
+    *request.metadata_mut() = MetadataMap::from_headers(headers);
+    Ok(request)
 }
 
 /// What went wrong last with a connection. OpenTelemetry's HTTP exporters keep it for themselves.
@@ -152,12 +159,15 @@ impl LastError {
 #[derive(Debug, Clone)]
 struct Http {
     client: Client<Connector, Full<Bytes>>,
+    /// As the settings have them: they win over those of the builder.
+    headers: HeaderMap,
     last_error: LastError,
 }
 
 #[async_trait]
 impl HttpClient for Http {
-    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+    async fn send_bytes(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        request.headers_mut().extend(self.headers.clone());
         let sent = self.client.request(request.map(Full::new)).await;
         let (head, body) = sent.inspect_err(|error| self.last_error.set(error))?.into_parts();
         let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
