@@ -47,7 +47,7 @@ impl VotingSettings {
     }
 }
 
-/// Where web is: `web-svc.emojivoto:80`, `http://web:8080`, `https://emojivoto.example`.
+/// Where web is: `web-svc:80`, `http://web:8080`, `https://emojivoto.example`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebHost {
     scheme: Scheme,
@@ -56,9 +56,7 @@ pub struct WebHost {
 
 /// The text does not say where web is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "expected host:port or an http:// or https:// URL without a path, such as web-svc.emojivoto:80"
-)]
+#[error("expected host:port or an http:// or https:// URL without a path, such as web-svc:80")]
 pub struct InvalidWebHost;
 
 impl WebHost {
@@ -137,6 +135,7 @@ mod tests {
     #[test]
     fn web_is_a_host_and_port_or_a_url() {
         for (text, url) in [
+            ("web-svc:80", "http://web-svc:80/api/list"),
             ("web-svc.emojivoto:80", "http://web-svc.emojivoto:80/api/list"),
             ("web", "http://web/api/list"),
             ("[::1]:8080", "http://[::1]:8080/api/list"),

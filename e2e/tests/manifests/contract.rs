@@ -28,8 +28,8 @@ pub(super) const WORKLOADS: [Workload; 4] = [
         env: &[
             ("WEB_PORT", "8080"),
             ("PROM_PORT", "8801"),
-            ("EMOJISVC_HOST", "emoji-svc.emojivoto:8080"),
-            ("VOTINGSVC_HOST", "voting-svc.emojivoto:8080"),
+            ("EMOJISVC_HOST", "emoji-svc:8080"),
+            ("VOTINGSVC_HOST", "voting-svc:8080"),
         ],
     },
     Workload {
@@ -54,7 +54,7 @@ pub(super) const WORKLOADS: [Workload; 4] = [
         image: "emojivoto-vote-bot",
         service_account: None, // the namespace's default
         ports: &[("prom", 8801)],
-        env: &[("WEB_HOST", "web-svc.emojivoto:80"), ("PROM_PORT", "8801")],
+        env: &[("WEB_HOST", "web-svc:80"), ("PROM_PORT", "8801")],
     },
 ];
 

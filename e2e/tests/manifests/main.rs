@@ -13,6 +13,7 @@ use yaml::{at, documents, entries, find, kind, kustomizations, list, name, read,
 
 mod components;
 mod contract;
+mod namespace;
 mod restricted;
 mod yaml;
 

@@ -1,16 +1,16 @@
-//! Addresses of other services, as the manifests write them: `emoji-svc.emojivoto:8080`.
+//! Addresses of other services, as the manifests write them: `emoji-svc:8080`.
 
 use std::{fmt, net::SocketAddr, str::FromStr};
 
 use http::uri::Authority;
 
-/// A host and a port, without a scheme: `emoji-svc.emojivoto:8080`, `127.0.0.1:8080`, `[::1]:8080`.
+/// A host and a port, without a scheme: `emoji-svc:8080`, `127.0.0.1:8080`, `[::1]:8080`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostPort(Authority);
 
 /// The text is not a host and a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected host:port without a scheme, such as emoji-svc.emojivoto:8080")]
+#[error("expected host:port without a scheme, such as emoji-svc:8080")]
 pub struct InvalidHostPort;
 
 impl FromStr for HostPort {
@@ -49,7 +49,13 @@ mod tests {
 
     #[test]
     fn a_host_and_a_port_are_needed_and_enough() {
-        for text in ["emoji-svc.emojivoto:8080", "localhost:1", "127.0.0.1:8080", "[::1]:65535"] {
+        for text in [
+            "emoji-svc:8080",
+            "emoji-svc.emojivoto:8080",
+            "localhost:1",
+            "127.0.0.1:8080",
+            "[::1]:65535",
+        ] {
             assert_eq!(text.parse::<HostPort>().map(|a| a.to_string()), Ok(text.to_owned()));
         }
         for text in [
