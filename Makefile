@@ -51,7 +51,7 @@ down:
 	$(COMPOSE) --profile observability down --volumes
 
 # Puts the rules of observability/ into the PrometheusRule for Kubernetes.
-rules: RULE = k8s/components/prometheus/prometheus-rule.yml
+rules: RULE = k8s/components/prometheus-operator/prometheus-rule.yml
 rules:
 	sed -n '1,/^  groups:$$/p' $(RULE) > $(RULE).tmp
 	sed '1,/^groups:$$/d; s/^./  &/' observability/prometheus/rules/emojivoto.yml >> $(RULE).tmp

@@ -1,59 +1,85 @@
-//! What `k8s/components` add to the suite, seen in the variant that uses all of them.
+//! What `k8s/components` add to the suite, seen in the variants that use them.
+
+use std::collections::BTreeSet;
 
 use emojivoto_e2e::root;
 use serde_json::{Value, json};
 
 use super::contract::WORKLOADS;
-use super::yaml::{at, documents, env_of, find, kind, list, name, read, render};
+use super::yaml::{at, documents, env_of, find, kind, kustomizations, list, name, read, render};
+
+/// The variants with traces and metrics: for any cluster, and for one with the Prometheus Operator.
+const OBSERVED: [&str; 2] = ["observability", "observability-operator"];
 
 #[test]
-fn every_pod_can_be_found_by_prometheus() {
-    let documents = observed();
+fn only_the_operators_variant_needs_more_than_kubernetes() {
+    for directory in kustomizations() {
+        let documents = documents(&render(&directory));
+        let foreign: BTreeSet<_> = documents
+            .iter()
+            .filter(|document| {
+                // Kubernetes' own groups have no dot, but for those that end like this.
+                let version = document["apiVersion"].as_str().unwrap_or_default();
+                let group = version.split_once('/').map_or("", |(group, _)| group);
+                group.contains('.') && !group.ends_with(".k8s.io")
+            })
+            .map(kind)
+            .collect();
+        let expected = if directory.ends_with("observability-operator") {
+            BTreeSet::from(["PodMonitor", "PrometheusRule"])
+        } else {
+            BTreeSet::new()
+        };
+        assert_eq!(foreign, expected, "{directory:?}");
+    }
+}
+
+#[test]
+fn prometheus_finds_every_pod_by_its_annotations() {
+    let documents = variant("observability");
+    for workload in workloads(&documents) {
+        let pod = at(workload, "/spec/template");
+        let annotations = json!({
+            "prometheus.io/scrape": "true",
+            "prometheus.io/port": port(pod, "prom").to_string(),
+            "prometheus.io/path": "/metrics",
+        });
+        assert_eq!(at(pod, "/metadata/annotations"), &annotations, "{}", name(workload));
+    }
+}
+
+#[test]
+fn the_operator_finds_every_pod_and_no_other_prometheus_does() {
+    let documents = variant("observability-operator");
     let monitor = at(find(&documents, "PodMonitor", "emojivoto"), "/spec");
     let selector = at(monitor, "/selector/matchExpressions/0");
     assert_eq!((&selector["key"], &selector["operator"]), (&json!("app"), &json!("In")));
     assert_eq!(list(&selector["values"]).len(), WORKLOADS.len());
-    let endpoint = at(monitor, "/podMetricsEndpoints/0");
+    let endpoints = list(at(monitor, "/podMetricsEndpoints"));
+    assert_eq!(endpoints.len(), 1, "each more counts everything again");
+    assert_eq!(endpoints[0]["path"], "/metrics");
     for workload in workloads(&documents) {
         let pod = at(workload, "/spec/template");
         let app = at(pod, "/metadata/labels/app");
         assert!(list(&selector["values"]).contains(app), "the PodMonitor does not select {app}");
-        let ports = list(at(pod, "/spec/containers/0/ports"));
-        let port = ports.iter().find(|port| port["name"] == endpoint["port"]);
-        let port = port.unwrap_or_else(|| panic!("{app} has no port {}", endpoint["port"]));
-        let annotations = json!({
-            "prometheus.io/scrape": "true",
-            "prometheus.io/port": port["containerPort"].to_string(),
-            "prometheus.io/path": endpoint["path"],
-        });
-        assert_eq!(at(pod, "/metadata/annotations"), &annotations, "{app}");
+        port(pod, endpoints[0]["port"].as_str().unwrap_or_default());
+        assert_eq!(at(pod, "/metadata/annotations"), &Value::Null, "{app} would count twice");
     }
 }
 
 #[test]
 fn every_pod_sends_traces_to_the_collector_of_the_one_line() {
-    let documents = observed();
-    let settings = documents.iter().find(|document| kind(document) == "ConfigMap");
-    let settings = settings.expect("a ConfigMap");
-    let expected = json!({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.observability:4317"});
-    assert_eq!(settings["data"], expected);
-    for workload in workloads(&documents) {
-        let container = at(workload, "/spec/template/spec/containers/0");
-        let from = json!([{"configMapRef": {"name": name(settings)}}]);
-        assert_eq!(container["envFrom"], from, "{}", name(workload));
-
-        // The kubelet replaces `$(NAME)` only if NAME is defined further up.
-        let env = env_of(workload);
-        let place = |wanted: &str| {
-            let place = env.iter().position(|(name, _)| name == wanted);
-            place.unwrap_or_else(|| panic!("{}: no {wanted}", name(workload)))
-        };
-        let attributes = place("OTEL_RESOURCE_ATTRIBUTES");
-        let value = env[attributes].1.as_str().expect("a value");
-        let used: Vec<_> = value.split("$(").skip(1).filter_map(|s| s.split(')').next()).collect();
-        assert_eq!(used.len(), value.split(',').count(), "{value}");
-        for variable in used {
-            assert!(place(variable) < attributes, "{variable} comes too late");
+    for documents in OBSERVED.map(variant) {
+        let settings = documents.iter().find(|document| kind(document) == "ConfigMap");
+        let settings = settings.expect("a ConfigMap");
+        let expected =
+            json!({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.observability:4317"});
+        assert_eq!(settings["data"], expected);
+        for workload in workloads(&documents) {
+            let container = at(workload, "/spec/template/spec/containers/0");
+            let from = json!([{"configMapRef": {"name": name(settings)}}]);
+            assert_eq!(container["envFrom"], from, "{}", name(workload));
+            names_its_pod(workload);
         }
     }
 }
@@ -62,7 +88,7 @@ fn every_pod_sends_traces_to_the_collector_of_the_one_line() {
 fn kubernetes_has_the_same_rules() {
     let file = "observability/prometheus/rules/emojivoto.yml";
     let rules = documents(&read(&root().join(file))).remove(0);
-    let documents = observed();
+    let documents = variant("observability-operator");
     let copy = at(find(&documents, "PrometheusRule", "emojivoto"), "/spec/groups");
     assert_eq!(copy, &rules["groups"], "{file} was changed: run `make rules`");
 
@@ -78,11 +104,33 @@ fn kubernetes_has_the_same_rules() {
     }
 }
 
-/// The documents of the variant with all components.
-fn observed() -> Vec<Value> {
-    documents(&render(&root().join("k8s/variants/observability")))
+fn variant(name: &str) -> Vec<Value> {
+    documents(&render(&root().join("k8s/variants").join(name)))
+}
+
+/// The number of the port that a pod's container gives this name.
+fn port<'a>(pod: &'a Value, called: &str) -> &'a Value {
+    let mut ports = list(at(pod, "/spec/containers/0/ports")).iter();
+    let port = ports.find(|port| port["name"] == called);
+    &port.unwrap_or_else(|| panic!("no port {called} in {pod}"))["containerPort"]
 }
 
 fn workloads(documents: &[Value]) -> impl Iterator<Item = &Value> {
     documents.iter().filter(|document| !at(document, "/spec/template").is_null())
+}
+
+/// The kubelet replaces `$(NAME)` only if NAME is defined further up.
+fn names_its_pod(workload: &Value) {
+    let env = env_of(workload);
+    let place = |wanted: &str| {
+        let place = env.iter().position(|(name, _)| name == wanted);
+        place.unwrap_or_else(|| panic!("{}: no {wanted}", name(workload)))
+    };
+    let attributes = place("OTEL_RESOURCE_ATTRIBUTES");
+    let value = env[attributes].1.as_str().expect("a value");
+    let used: Vec<_> = value.split("$(").skip(1).filter_map(|s| s.split(')').next()).collect();
+    assert_eq!(used.len(), value.split(',').count(), "{value}");
+    for variable in used {
+        assert!(place(variable) < attributes, "{variable} comes too late");
+    }
 }
