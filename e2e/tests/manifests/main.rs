@@ -1,5 +1,5 @@
 //! The Kubernetes manifests against Kubernetes' own schemas (and the Prometheus Operator's) and against what clusters, tutorials and
-//! meshes rely on; and the two other files that have a linter, the `Dockerfile` and `proto/`.
+//! meshes rely on; what a drill adds to them; and the two other files that have a linter, the `Dockerfile` and `proto/`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,6 +13,7 @@ use yaml::{at, documents, entries, find, kind, kustomizations, list, name, read,
 
 mod components;
 mod contract;
+mod drill;
 mod namespace;
 mod restricted;
 mod yaml;
