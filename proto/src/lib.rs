@@ -70,6 +70,19 @@ mod tests {
         assert_eq!(fields(voting::DESCRIPTORS), voting);
     }
 
+    #[test]
+    fn clients_in_go_can_be_generated() {
+        for descriptors in [emoji::DESCRIPTORS, voting::DESCRIPTORS] {
+            let [file] =
+                &FileDescriptorSet::decode(descriptors).expect("a descriptor set").file[..]
+            else {
+                panic!("one file")
+            };
+            let options = file.options.clone().unwrap_or_default();
+            assert_eq!(options.go_package(), "github.com/buoyantio/emojivoto/proto");
+        }
+    }
+
     /// The one message that is written by hand.
     #[test]
     fn a_list_of_emoji_is_encoded_as_its_descriptor_says() {

@@ -39,7 +39,7 @@ pub struct Common {
     #[arg(long, env, default_value = "info", value_parser = log_filter)]
     pub rust_log: Targets,
 
-    /// Share of the requests (of web) and votes (of vote-bot) that get a line, from 0.0 (none) to 1.0
+    /// Share of the requests (of web) and votes (of vote-bot, voting-svc) that get a line, from 0.0 (none) to 1.0
     /// (all); those that fail always do, unless it is 0
     #[arg(long, env, default_value = "1.0", value_parser = request_log)]
     pub(crate) request_log: RequestLog,

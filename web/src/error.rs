@@ -152,3 +152,29 @@ impl IntoResponse for Error {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tonic::Status;
+
+    use super::*;
+
+    #[test]
+    fn every_code_of_grpc_has_the_status_that_was_decided_on() {
+        for number in 0..=16 {
+            let code = Code::from_i32(number);
+            let expected = match code {
+                Code::Unavailable | Code::ResourceExhausted => 503,
+                // The second is how tonic's servers end a call that took too long.
+                Code::DeadlineExceeded | Code::Cancelled => 504,
+                _ => 500,
+            };
+            let error = CallError::new("voting-svc", Status::new(code, "secret"));
+            let error = Error::from(error);
+            assert!(!error.message().contains("secret"), "{}", error.message());
+            let answer = error.into_response();
+            assert_eq!(answer.status().as_u16(), expected, "{code:?}");
+            assert_eq!(answer.headers().contains_key(header::RETRY_AFTER), expected == 503);
+        }
+    }
+}

@@ -46,7 +46,7 @@ pub(crate) struct CallError {
 }
 
 impl CallError {
-    fn new(service: &'static str, status: Status) -> Self {
+    pub(crate) fn new(service: &'static str, status: Status) -> Self {
         let made_here = status.source();
         let code = match made_here {
             // A broken connection comes with many codes, each of them guessed from how it broke.
