@@ -5,12 +5,11 @@ use std::{
     io::{BufRead as _, BufReader, Read as _},
     net::SocketAddr,
     process::{Child, Command, Output, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
+    sync::mpsc::{Receiver, sync_channel},
     thread,
-    time::Instant,
 };
 
-use crate::{PATIENCE, collector::Collector};
+use crate::{collector::Collector, patience::Wait};
 
 /// Lines that a test may leave unread before nothing more is read of the output of a binary.
 const UNREAD_LINES: usize = 1_024;
@@ -63,8 +62,19 @@ impl Binary {
     }
 
     /// Runs it to its end.
+    ///
+    /// # Panics
+    /// When it does not end in time.
     pub fn output(mut self) -> Output {
-        self.0.output().expect("the binary starts")
+        let child = self.0.spawn().expect("the binary starts");
+        let id = child.id();
+        let (sender, output) = sync_channel(1);
+        thread::spawn(move || sender.send(child.wait_with_output().expect("it has ended")));
+        // Nobody else would end it.
+        let kill = KillOnPanic(id);
+        let output = Wait::begin().receive(&output, || format!("the end of {:?}", self.0));
+        drop(kill);
+        output.expect("an output")
     }
 
     /// Starts it.
@@ -81,6 +91,22 @@ impl Binary {
         });
         Run { child, lines, seen: Vec::new() }
     }
+}
+
+/// Ends a process if the test fails while it runs.
+struct KillOnPanic(u32);
+
+impl Drop for KillOnPanic {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            signal(self.0, "KILL");
+        }
+    }
+}
+
+fn signal(process: u32, name: &str) {
+    let status = Command::new("kill").args(["-s", name, &process.to_string()]).status();
+    assert!(status.is_ok_and(|status| status.success()), "SIG{name} cannot be sent");
 }
 
 /// Asserts that a binary with this environment refuses to start: exit code 2, and a line that names
@@ -195,22 +221,14 @@ impl Run {
     /// # Panics
     /// When it does not come.
     pub fn line(&mut self, text: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        let wait = Wait::begin();
         loop {
-            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(line) => {
-                    self.seen.push(line.clone());
-                    if line.contains(text) {
-                        return line;
-                    }
-                }
-                Err(end) => {
-                    let reason = match end {
-                        RecvTimeoutError::Timeout => "in time",
-                        RecvTimeoutError::Disconnected => "before its end",
-                    };
-                    panic!("no {text:?} {reason} in:\n{}", self.seen.join("\n"));
-                }
+            let what = || format!("a line with {text:?}, but\n{}", self.seen.join("\n"));
+            let line = wait.receive(&self.lines, what);
+            let line = line.unwrap_or_else(|| panic!("its end came before {}", what()));
+            self.seen.push(line.clone());
+            if line.contains(text) {
+                return line;
             }
         }
     }
@@ -226,23 +244,18 @@ impl Run {
 
     /// Sends a signal: `TERM`, `INT`.
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
-        assert!(status.expect("kill runs").success());
+        signal(self.child.id(), name);
     }
 
     /// Waits for its end: the exit code, all the lines it printed, and what it said on standard error.
     ///
     /// # Panics
-    /// When it prints nothing for long and does not end either.
+    /// When it does not end in time.
     pub fn end(mut self) -> (Option<i32>, Vec<String>, String) {
-        loop {
-            match self.lines.recv_timeout(PATIENCE) {
-                Ok(line) => self.seen.push(line),
-                Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => {
-                    panic!("no end after {PATIENCE:?} of silence:\n{}", self.seen.join("\n"))
-                }
-            }
+        let wait = Wait::begin();
+        let what = |seen: &[String]| format!("the end of the binary, but\n{}", seen.join("\n"));
+        while let Some(line) = wait.receive(&self.lines, || what(&self.seen)) {
+            self.seen.push(line);
         }
         let status = self.child.wait().expect("it has ended");
         let mut stderr = String::new();

@@ -13,10 +13,9 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    time::timeout,
 };
 
-use crate::PATIENCE;
+use crate::within;
 
 /// A whole answer.
 #[derive(Debug)]
@@ -97,6 +96,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let client = client.build_http();
+    let what = format!("an answer to {} {}", request.method(), request.uri());
     let exchange = async {
         let (mut head, body) = client.request(request).await?.into_parts();
         let body = body.collect().await?;
@@ -105,7 +105,7 @@ where
         let text = String::from_utf8_lossy(&body).into_owned();
         Ok(Answer { status: head.status, headers: head.headers, body: text, length: body.len() })
     };
-    timeout(PATIENCE, exchange).await?
+    within(&what, exchange).await
 }
 
 /// Sends bytes as they are and reads what comes back until the other side has closed or `enough`
@@ -124,6 +124,5 @@ pub async fn raw(address: SocketAddr, bytes: &[u8], enough: impl Fn(&[u8]) -> bo
         }
         answer
     };
-    let answer = timeout(PATIENCE, exchange).await;
-    answer.unwrap_or_else(|_| panic!("neither answer nor end: {}", bytes.escape_ascii()))
+    within(&format!("an answer to {}, or the end", bytes.escape_ascii()), exchange).await
 }

@@ -2,12 +2,14 @@
 //! collector of spans and logs.
 //!
 //! Everything is real: real services on real sockets of the loopback interface, on ports that the
-//! system picks. Nothing waits by sleeping: [`eventually`] asks again until a deadline.
+//! system picks. Nothing waits by sleeping: [`eventually`] asks again until a deadline. And nothing waits for ever:
+//! [`within`] says what was waited for in vain.
 
 mod binary;
 pub mod collector;
 mod holding;
 pub mod http;
+mod patience;
 mod services;
 
 use std::{
@@ -18,13 +20,13 @@ use std::{
 
 pub use binary::{Binary, Run, behaves, healthcheck, refuses, reports_as, requires};
 pub use holding::Holding;
-pub use services::{Service, defaults, emoji, voting, voting_at, voting_on, web, web_with};
+pub use patience::{PATIENCE, within};
+pub use services::{
+    Service, channel, defaults, emoji, voting, voting_at, voting_on, web, web_with,
+};
 
 /// For what shall listen wherever there is room.
 const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-
-/// No step of a test takes this long unless something is broken.
-pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Asks until there is an answer.
 ///
@@ -34,14 +36,13 @@ pub async fn eventually<T, F>(what: &str, mut ask: impl FnMut() -> F) -> T
 where
     F: Future<Output = Option<T>>,
 {
-    let asking = async {
+    within(what, async {
         loop {
             if let Some(answer) = ask().await {
                 return answer;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-    };
-    let answer = tokio::time::timeout(PATIENCE, asking).await;
-    answer.unwrap_or_else(|_| panic!("not within {PATIENCE:?}: {what}"))
+    })
+    .await
 }

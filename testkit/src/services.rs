@@ -10,8 +10,9 @@ use emojivoto_voting_svc::{
 };
 use emojivoto_web::{Backends, FrontEnd};
 use tokio::{net::TcpListener, task::JoinHandle};
+use tonic::transport::{Channel, Endpoint};
 
-use crate::{ANY_PORT, PATIENCE};
+use crate::{ANY_PORT, PATIENCE, within};
 
 /// A running service. It ends with the test.
 #[derive(Debug)]
@@ -49,17 +50,23 @@ impl Service {
 
     /// Waits until it is ready.
     pub async fn ready(self) -> Self {
-        let ready = tokio::time::timeout(PATIENCE, self.stop.becomes_ready()).await;
-        assert!(ready.expect("ready in time"), "the service ended before it was ready");
+        let ready = within("a service that is ready", self.stop.becomes_ready()).await;
+        assert!(ready, "the service ended before it was ready");
         self
     }
 
     /// Tells it to stop and waits until it has drained.
     pub async fn drained(self) {
         self.stop.stop();
-        let ended = tokio::time::timeout(PATIENCE, self.task).await.expect("drained in time");
+        let ended = within("a service that has drained", self.task).await;
         ended.expect("no panic").expect("no error");
     }
+}
+
+/// A connection to a gRPC service, made when it is first used. No call on it takes for ever.
+pub fn channel(address: SocketAddr) -> Channel {
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address");
+    endpoint.timeout(PATIENCE).connect_lazy()
 }
 
 /// emoji-svc.

@@ -9,8 +9,10 @@ use emojivoto_proto::{
     Shortcode,
     voting::{ResultsRequest, VoteRequest, VotingClient},
 };
-use emojivoto_testkit::{Binary, Run, behaves, emoji, eventually, http, refuses, reports_as, web};
-use tonic::transport::{Channel, Endpoint};
+use emojivoto_testkit::{
+    Binary, Run, behaves, channel, emoji, eventually, http, refuses, reports_as, web,
+};
+use tonic::transport::Channel;
 
 const VOTING_SVC: &str = env!("CARGO_BIN_EXE_emojivoto-voting-svc");
 
@@ -22,8 +24,7 @@ fn start(settings: &[(&str, &str)]) -> (Run, SocketAddr) {
 }
 
 fn client(address: SocketAddr) -> VotingClient<Channel> {
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address");
-    VotingClient::new(endpoint.connect_lazy())
+    VotingClient::new(channel(address))
 }
 
 fn joy() -> Shortcode {

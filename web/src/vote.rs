@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use emojivoto_proto::Shortcode;
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use tokio::time::timeout;
 use tonic::Code;
@@ -19,8 +19,8 @@ use crate::{app::MAX_BODY_BYTES, error::Error, upstream::Upstreams};
 /// Longer than any shortcode; what is longer is not worth a call.
 const MAX_CHOICE_BYTES: usize = 64;
 
-/// How content types of forms begin.
-const FORM: &[u8] = b"application/x-www-form-urlencoded";
+/// The content type of a form, which may have parameters.
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// How long a client may take to send a few bytes.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,8 +41,11 @@ impl Vote {
             return Ok(of_query);
         };
         let start = content_type.as_bytes().get(..FORM.len());
-        let is_form = start.is_some_and(|start| start.eq_ignore_ascii_case(FORM));
-        if of_query.choice.is_some() && !is_form {
+        if start.is_some_and(|start| start.eq_ignore_ascii_case(FORM.as_bytes())) {
+            // axum knows it in small letters only.
+            let form = HeaderValue::from_static(FORM);
+            request.headers_mut().insert(header::CONTENT_TYPE, form);
+        } else if of_query.choice.is_some() {
             return Ok(of_query);
         }
         // What says that it is too long need not be waited for.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use emojivoto_testkit::{
     Binary, Holding, behaves, emoji, eventually, healthcheck, http, refuses, reports_as, requires,
-    voting, voting_on,
+    voting, voting_on, within,
 };
 
 const WEB: &str = env!("CARGO_BIN_EXE_emojivoto-web");
@@ -25,6 +25,25 @@ fn it_has_a_help_a_version_and_no_patience_with_wrong_settings() {
     }
     requires(WEB, &BACKENDS[..1], "VOTINGSVC_HOST");
     requires(WEB, &BACKENDS[1..], "EMOJISVC_HOST");
+}
+
+/// As in the original's image of web, from which manifests of others start the bot.
+#[test]
+fn by_the_name_of_the_bot_it_is_the_bot() {
+    let name = "emojivoto-vote-bot";
+    let link = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_file(&link); // of an earlier run
+    std::os::unix::fs::symlink(WEB, &link).expect("a link");
+    let link = link.to_str().expect("text");
+    behaves(link, name, &[("WEB_HOST", "web-svc:80")], &["WEB_HOST", "REQUEST_RATE", "TTL"]);
+    // A container's `command` where the image has an entry point.
+    let told = Binary::new(WEB).args(&[name, "--version"]).output();
+    let version = format!("{name} {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(String::from_utf8_lossy(&told.stdout), version);
+    let mut bot =
+        Binary::new(WEB).args(&[name]).env("WEB_HOST", "127.0.0.1:1").env("PROM_PORT", "0");
+    bot = bot.env("TTL", "1");
+    bot.start().line("vote-bot: voting at http://127.0.0.1:1");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,7 +127,7 @@ async fn a_vote_in_flight_at_sigterm_is_answered_and_counted_once() {
         .start();
     let url = format!("http://{}/api/vote?choice=:joy:", run.address("WEB_PORT"));
     let vote = tokio::spawn(async move { http::get(&url).await });
-    store.arrived.notified().await;
+    within("a vote at the store", store.arrived.notified()).await;
     run.signal("TERM");
     run.line("draining");
     store.go_on.notify_one();

@@ -3,13 +3,12 @@
 use std::{net::SocketAddr, time::Duration};
 
 use emojivoto_runtime::{Lifecycle, Stop, Telemetry, telemetry::Observability};
-use emojivoto_testkit::{PATIENCE, eventually, web};
+use emojivoto_testkit::{PATIENCE, eventually, web, within};
 use emojivoto_vote_bot::VotingSettings;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
     task::JoinHandle,
-    time::timeout,
 };
 
 use crate::Suite;
@@ -35,7 +34,7 @@ fn start_observed(
 }
 
 async fn ends(bot: JoinHandle<Result<(), emojivoto_runtime::Error>>) {
-    timeout(PATIENCE, bot).await.expect("an end in time").expect("no panic").expect("no error");
+    within("the end of the bot", bot).await.expect("no panic").expect("no error");
 }
 
 #[tokio::test]
@@ -71,7 +70,8 @@ async fn it_waits_for_web_and_goes_on_when_it_is_back() {
     let address = listener.local_addr().expect("an address");
     drop(listener);
     let (stop, bot) = start(address, settings(100.0, None));
-    assert!(stop.becomes_ready().await, "a bot without a web is no broken bot");
+    let ready = within("a bot that is ready", stop.becomes_ready()).await;
+    assert!(ready, "a bot without a web is no broken bot");
 
     let listener = TcpListener::bind(address).await.expect("the port again");
     let (lifecycle, web_stop) = Lifecycle::new();
@@ -118,7 +118,7 @@ async fn scripted(answer: &'static str, requests: usize) -> (SocketAddr, JoinHan
 }
 
 async fn asked(task: JoinHandle<Vec<String>>) -> Vec<String> {
-    timeout(PATIENCE, task).await.expect("requests in time").expect("no panic")
+    within("requests of the bot", task).await.expect("no panic")
 }
 
 #[tokio::test]

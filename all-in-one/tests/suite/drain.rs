@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use emojivoto_testkit::{Holding, Service, emoji, eventually, http, voting_on, web};
+use emojivoto_testkit::{Holding, Service, emoji, eventually, http, voting_on, web, within};
 use tokio::task::JoinHandle;
 
 /// A suite with one vote in flight, held at the store.
@@ -12,7 +12,7 @@ async fn vote_in_flight() -> (Service, Service, Service, Arc<Holding>, JoinHandl
     let web = web(emoji.address(), voting.address()).await.ready().await;
     let url = web.url("/api/vote?choice=:joy:");
     let vote = tokio::spawn(async move { http::get(&url).await });
-    store.arrived.notified().await;
+    within("a vote at the store", store.arrived.notified()).await;
     (emoji, voting, web, store, vote)
 }
 

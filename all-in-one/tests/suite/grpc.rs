@@ -1,6 +1,6 @@
 //! The two gRPC services, as a mesh or a gRPC client sees them.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use emojivoto_proto::{
     Shortcode,
@@ -9,13 +9,10 @@ use emojivoto_proto::{
     },
     voting::{ResultsRequest, VoteRequest, VotingClient},
 };
-use emojivoto_testkit::{emoji, voting};
+use emojivoto_testkit::{channel, emoji, voting, within};
 use futures_util::StreamExt as _;
 use prost::Message as _;
-use tonic::{
-    Code,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Code, Status, Streaming};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
@@ -24,8 +21,9 @@ use tonic_reflection::pb::v1::{
 
 use crate::BALLOT;
 
-fn channel(address: SocketAddr) -> Channel {
-    Endpoint::from_shared(format!("http://{address}")).expect("an address").connect_lazy()
+/// The next message of a stream.
+async fn next<M>(stream: &mut Streaming<M>) -> Result<Option<M>, Status> {
+    within("a message of the stream, or its end", stream.message()).await
 }
 
 #[tokio::test]
@@ -93,12 +91,12 @@ async fn health_is_served_until_the_service_drains() {
 
     let request = HealthCheckRequest { service: "emojivoto.v1.VotingService".to_owned() };
     let mut watch = health.watch(request).await.expect("a watch").into_inner();
-    assert_eq!(watch.message().await.expect("a status").map(|s| s.status), Some(1));
+    assert_eq!(next(&mut watch).await.expect("a status").map(|s| s.status), Some(1));
     voting.stop().drain();
-    assert_eq!(watch.message().await.expect("a status").map(|s| s.status), Some(2), "NOT_SERVING");
+    assert_eq!(next(&mut watch).await.expect("a status").map(|s| s.status), Some(2), "NOT_SERVING");
     // Whoever watches does not hold up the end.
     voting.drained().await;
-    assert!(!matches!(watch.message().await, Ok(Some(_))), "the watch has ended");
+    assert!(!matches!(next(&mut watch).await, Ok(Some(_))), "the watch has ended");
 }
 
 /// Tools such as grpcui keep their stream open.
@@ -113,9 +111,9 @@ async fn whoever_keeps_asking_for_reflection_does_not_hold_up_the_end() {
     let mut client = ServerReflectionClient::new(channel(voting.address()));
     let answers = client.server_reflection_info(questions).await.expect("reflection");
     let mut answers = answers.into_inner();
-    answers.message().await.expect("an answer").expect("an answer");
+    next(&mut answers).await.expect("an answer").expect("an answer");
     voting.drained().await;
-    assert_eq!(answers.message().await.expect("an end that is no error"), None);
+    assert_eq!(next(&mut answers).await.expect("an end that is no error"), None);
 }
 
 /// What `grpcurl … list` and `grpcurl … describe` ask.
@@ -132,7 +130,8 @@ async fn reflection_lists_the_services_and_describes_their_methods() {
             let requests = futures_util::stream::iter([request]);
             let mut client = ServerReflectionClient::new(channel(address));
             let answers = client.server_reflection_info(requests).await.expect("reflection");
-            let answer = answers.into_inner().next().await.expect("an answer").expect("an answer");
+            let answer =
+                next(&mut answers.into_inner()).await.expect("an answer").expect("an answer");
             answer.message_response.expect("a message")
         };
         let MessageResponse::ListServicesResponse(list) =

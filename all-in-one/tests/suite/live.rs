@@ -13,11 +13,10 @@ use emojivoto_proto::{
     voting::{DESCRIPTORS, ResultsResponse, Voting, VotingResult, VotingServer},
 };
 use emojivoto_runtime::{Lifecycle, Telemetry, grpc};
-use emojivoto_testkit::{PATIENCE, emoji, eventually, web};
+use emojivoto_testkit::{emoji, eventually, web, within};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     net::{TcpListener, TcpStream},
-    time::timeout,
 };
 use tonic::Status;
 
@@ -48,13 +47,13 @@ impl Viewer {
                 }
             }
         };
-        timeout(PATIENCE, line).await.unwrap_or_else(|_| panic!("no line with {text}"))
+        within(&format!("a line with {text}"), line).await
     }
 
     /// Whether the stream comes to its end.
     async fn ends(mut self) {
         let end = async { while let Ok(Some(_)) = self.0.next_line().await {} };
-        timeout(PATIENCE, end).await.expect("the end of the stream");
+        within("the end of the stream", end).await;
     }
 }
 

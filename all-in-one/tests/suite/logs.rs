@@ -1,8 +1,8 @@
 //! The lines that the suite writes.
 
-use emojivoto_testkit::PATIENCE;
+use emojivoto_testkit::within;
 use serde_json::Value;
-use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::timeout};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use crate::running::{Running, not_found, on_free_ports, value};
 
@@ -139,7 +139,7 @@ async fn nobody_waits_for_a_log_that_nobody_reads() {
             let (sent, ()) = tokio::join!(sent, not_found(&mut answers, 1_000));
             sent.expect("an open connection");
         };
-        timeout(PATIENCE, round).await.expect("answers");
+        within("answers", round).await;
     }
     assert_eq!(suite.vote(":joy:").await, 200);
 }

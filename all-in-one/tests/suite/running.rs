@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use emojivoto_testkit::{Binary, Run, eventually, http};
+use emojivoto_testkit::{Binary, Run, channel, eventually, http, within};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 pub(crate) const EMOJIVOTO: &str = env!("CARGO_BIN_EXE_emojivoto");
 
@@ -84,7 +84,7 @@ impl Running {
     }
 
     pub(crate) fn voting_channel(&self) -> Channel {
-        Endpoint::from_shared(format!("http://{}", self.voting)).expect("a URL").connect_lazy()
+        channel(self.voting)
     }
 }
 
@@ -93,7 +93,8 @@ pub(crate) async fn not_found(answers: &mut (impl AsyncRead + Unpin), mut missin
     const HEAD: &[u8] = b"HTTP/1.1 404";
     let (mut unread, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
     while missing > 0 {
-        let length = answers.read(&mut buffer).await.expect("an open connection");
+        let length = within("more answers", answers.read(&mut buffer)).await;
+        let length = length.expect("an open connection");
         assert!(length > 0, "{missing} answers are missing");
         unread.extend_from_slice(&buffer[..length]);
         missing -= unread.windows(HEAD.len()).filter(|window| window == &HEAD).count();

@@ -3,9 +3,9 @@
 //! The collector works on while a test waits for the end of the suite, hence `multi_thread`.
 
 use emojivoto_testkit::{
-    Binary, PATIENCE,
+    Binary,
     collector::{Collector, Span, SpanKind, StatusCode},
-    eventually, http,
+    eventually, http, within,
 };
 
 use tokio::{io::AsyncReadExt as _, net::TcpListener};
@@ -212,7 +212,7 @@ async fn headers_for_the_collector_are_never_indexed() {
             assert!(length > 0, "no such header in {}", sent.escape_ascii());
         }
     };
-    tokio::time::timeout(PATIENCE, request).await.expect("a token that is never indexed");
+    within("a token that is never indexed", request).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -275,7 +275,7 @@ async fn a_collector_that_hangs_slows_nothing() {
             assert_eq!(suite.vote(":joy:").await, 200);
         }
     };
-    tokio::time::timeout(PATIENCE, votes).await.expect("votes go on");
+    within("votes that go on", votes).await;
     let lost = r#"otel_sdk_processor_span_processed_total{otel_component_name="batching_span_processor/web",error_type="queue_full"}"#;
     // Three spans a vote, of which some are in the queue and some on their way.
     let lost = value(&suite.scrape().await, lost);

@@ -1,0 +1,71 @@
+//! How long tests wait.
+
+use std::{
+    future::Future,
+    sync::{
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+
+/// No step of a test takes this long unless something is broken.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a step may take once another one has taken too long. What is broken is broken for most tests, and
+/// all of them shall have failed in seconds.
+const IMPATIENCE: Duration = Duration::from_secs(2);
+
+/// Whether a test has waited in vain.
+static IN_VAIN: AtomicBool = AtomicBool::new(false);
+
+/// How long to wait now.
+fn patience() -> Duration {
+    if IN_VAIN.load(Relaxed) { IMPATIENCE } else { PATIENCE }
+}
+
+/// Waits for something.
+///
+/// # Panics
+/// When it does not come in time; `what` says what was waited for.
+pub async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
+    let patience = patience();
+    match tokio::time::timeout(patience, wait).await {
+        Ok(come) => come,
+        Err(_) => in_vain(what, patience),
+    }
+}
+
+/// One wait that blocks, for several things that come one after the other.
+pub(crate) struct Wait {
+    patience: Duration,
+    deadline: Instant,
+}
+
+impl Wait {
+    pub(crate) fn begin() -> Self {
+        let patience = patience();
+        Self { patience, deadline: Instant::now() + patience }
+    }
+
+    /// What comes next; nothing if there will be no more.
+    ///
+    /// # Panics
+    /// When it does not come in time; `what` says what was waited for.
+    pub(crate) fn receive<T>(
+        &self,
+        from: &Receiver<T>,
+        what: impl FnOnce() -> String,
+    ) -> Option<T> {
+        match from.recv_timeout(self.deadline.saturating_duration_since(Instant::now())) {
+            Ok(received) => Some(received),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => in_vain(&what(), self.patience),
+        }
+    }
+}
+
+fn in_vain(what: &str, patience: Duration) -> ! {
+    IN_VAIN.store(true, Relaxed);
+    panic!("not within {patience:?}: {what}")
+}
