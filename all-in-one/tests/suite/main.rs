@@ -9,6 +9,7 @@ mod grpc;
 mod live;
 mod logs;
 mod metrics;
+mod migrating;
 mod pages;
 mod process;
 mod readme;

@@ -20,7 +20,7 @@ async fn impatient_web(emoji: SocketAddr, voting: SocketAddr) -> Service {
 }
 
 /// An address where nobody listens.
-async fn nobody() -> SocketAddr {
+pub(crate) async fn nobody() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     listener.local_addr().expect("an address")
 }

@@ -1,0 +1,90 @@
+//! What the files say with which the suite is deployed.
+
+use std::path::Path;
+
+use super::Rows;
+
+const DOCKERFILE: &str = include_str!("../../../../Dockerfile");
+const COMPOSE: &str = include_str!("../../../../docker-compose.yml");
+const INGRESS: &str = include_str!("../../../../k8s/ingress.yml");
+const WORKLOADS: [(&str, &str); 4] = [
+    ("emoji-svc", include_str!("../../../../k8s/emoji.yml")),
+    ("voting-svc", include_str!("../../../../k8s/voting.yml")),
+    ("web-svc", include_str!("../../../../k8s/web.yml")),
+    ("vote-bot", include_str!("../../../../k8s/vote-bot.yml")),
+];
+
+/// How often something stands in a text.
+fn count(text: &str, part: &str) -> usize {
+    text.matches(part).count()
+}
+
+pub(super) fn images(rows: &mut Rows) {
+    rows.row("names");
+    assert_eq!(count(COMPOSE, concat!(":${EMOJIVOTO_TAG:-", env!("CARGO_PKG_VERSION"), "}")), 4);
+    rows.row("inside");
+    assert!(DOCKERFILE.contains("\nFROM scratch AS service\n"));
+    rows.row("user");
+    assert!(DOCKERFILE.contains("\nUSER 65532:65532\n"));
+    rows.row("entry point");
+    assert_eq!(count(DOCKERFILE, "\nENTRYPOINT [\"emojivoto-"), 4);
+    rows.row("health checks");
+    assert_eq!(count(DOCKERFILE, "\nHEALTHCHECK "), 4);
+    rows.row("the bot");
+    assert!(DOCKERFILE.contains("\nFROM service AS vote-bot\n"));
+}
+
+pub(super) fn manifests(rows: &mut Rows) {
+    for (row, parts) in [
+        ("selectors of Deployments", &["    matchLabels:\n      app: APP\n  template:\n"][..]),
+        ("label `version`", &[concat!("        version: ", env!("CARGO_PKG_VERSION"), "\n")]),
+        ("probes", &["startupProbe:", "livenessProbe:", "readinessProbe:"]),
+        ("resources", &["cpu: 5m\n", "memory: 16Mi\n", "memory: 64Mi\n"]),
+        ("security context", &["runAsNonRoot: true\n", "readOnlyRootFilesystem: true\n"]),
+        ("token of the ServiceAccount", &["automountServiceAccountToken: false\n"]),
+        ("port `prom`", &["- name: prom\n              containerPort: 8801\n"]),
+    ] {
+        rows.row(row);
+        for (app, manifest) in WORKLOADS {
+            for part in parts.iter().map(|part| part.replace("APP", app)) {
+                assert_eq!(count(manifest, &part), 1, "{app}: {part}");
+            }
+        }
+    }
+    rows.row("`appProtocol` of Services");
+    for (app, manifest) in WORKLOADS {
+        let ports = count(manifest, " targetPort: ");
+        assert_eq!(count(manifest, " appProtocol: "), ports, "{app}");
+        // The bot serves nobody.
+        let serves = usize::from(ports > 0);
+        assert_eq!(
+            count(manifest, "name: SHUTDOWN_DELAY\n              value: 5s\n"),
+            serves,
+            "{app}"
+        );
+    }
+    rows.row("Ingress");
+    assert!(
+        INGRESS.contains("    - http:\n        paths:\n          - path: /\n"),
+        "of every host"
+    );
+    rows.row("variants");
+    rows.row("a collector");
+    for folder in ["variants/daemonset", "variants/statefulset", "components/tracing"] {
+        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../k8s")).join(folder);
+        assert!(folder.join("kustomization.yaml").exists(), "{}", folder.display());
+    }
+    rows.cannot_be_checked("hosts", "are not like this yet");
+}
+
+pub(super) fn compose(rows: &mut Rows) {
+    let (suite, _) = COMPOSE.split_once("\n  prometheus:\n").expect("the suite comes first");
+    rows.row("web's port");
+    assert!(suite.contains("\n    ports: [\"8081:8080\"]\n"));
+    rows.row("ports of emoji-svc, voting-svc");
+    assert_eq!(count(suite, "ports:"), 1);
+    rows.row("exported traces, with Compose");
+    assert!(suite.contains(
+        "OTEL_EXPORTER_OTLP_ENDPOINT: ${OTEL_EXPORTER_OTLP_ENDPOINT-http://jaeger:4317}"
+    ));
+}
