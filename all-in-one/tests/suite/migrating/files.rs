@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Rows;
+use super::{MIGRATING, Rows};
 
 const DOCKERFILE: &str = include_str!("../../../../Dockerfile");
 const COMPOSE: &str = include_str!("../../../../docker-compose.yml");
@@ -21,7 +21,9 @@ fn count(text: &str, part: &str) -> usize {
 
 pub(super) fn images(rows: &mut Rows) {
     rows.row("names");
-    assert_eq!(count(COMPOSE, concat!(":${EMOJIVOTO_TAG:-", env!("CARGO_PKG_VERSION"), "}")), 4);
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(count(COMPOSE, &format!(":${{EMOJIVOTO_TAG:-{version}}}")), 4);
+    assert!(MIGRATING.contains(&format!("| `emojivoto-web:{version}`, …, which you build |")));
     rows.row("inside");
     assert!(DOCKERFILE.contains("\nFROM scratch AS service\n"));
     rows.row("user");

@@ -35,8 +35,13 @@ pub(super) async fn settings(rows: &mut Rows) {
         assert_eq!(takes::<emojivoto_web::Settings>(&hosts), taken, "{emoji}");
     }
     rows.row("`WEB_HOST`");
-    for web in ["--web-host=web-svc.emojivoto:80", "--web-host=https://emojivoto.example"] {
-        assert!(takes::<emojivoto_vote_bot::Settings>(&[web]), "{web}");
+    for (web, taken) in [
+        ("web-svc.emojivoto:80", true),
+        ("https://emojivoto.example", true),
+        ("web-svc.emojivoto:80/path", false),
+    ] {
+        let web = format!("--web-host={web}");
+        assert_eq!(takes::<emojivoto_vote_bot::Settings>(&[&web]), taken, "{web}");
     }
     rows.row("`REQUEST_RATE=0`");
     refuses(EMOJIVOTO, &[], "REQUEST_RATE", "0", "expected votes per second");
