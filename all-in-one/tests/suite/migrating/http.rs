@@ -13,6 +13,9 @@ use crate::{Suite, upstreams::nobody};
 
 const SCRIPT: &str = include_str!("../../../../web/static/app.js");
 
+const PROTO: [&str; 2] =
+    [include_str!("../../../../proto/Emoji.proto"), include_str!("../../../../proto/Voting.proto")];
+
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
 
@@ -122,6 +125,11 @@ pub(super) async fn pages_and_ports(rows: &mut Rows) {
         let path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
         assert_ne!(ask(service, path).await.header("grpc-status"), "12", "unimplemented");
     }
+    rows.row("`option go_package` of the `.proto` files");
+    for proto in PROTO {
+        assert!(
+            proto.contains("\noption go_package = \"github.com/buoyantio/emojivoto/proto\";\n")
+        );
+    }
     rows.cannot_be_checked("`/openapi.json`", "is not here yet");
-    rows.cannot_be_checked("`option go_package` of the `.proto` files", "is not here yet");
 }

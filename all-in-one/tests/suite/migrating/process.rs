@@ -137,13 +137,16 @@ pub(super) async fn logs_and_traces(rows: &mut Rows) {
         ("OTEL_BSP_SCHEDULE_DELAY", "100"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.address().to_string()),
         ("REQUEST_RATE", "50"),
+        ("RUST_LOG", "info,voting=debug"),
     ]));
     rows.row("web's line");
     assert!(suite.run.line(" web: GET /api/vote?choice=:").contains("ms"));
     rows.row("the bot's line");
     suite.run.line(" vote-bot: ✔ :");
     suite.run.line(" vote-bot: ✖ :doughnut: 500 ");
-    rows.cannot_be_checked("voting-svc's lines", "are not here yet");
+    rows.row("voting-svc's lines");
+    suite.run.line(" WARN voting: Vote for [:doughnut:] failed ");
+    suite.run.line(" DEBUG voting: Voted for [:");
 
     rows.row("headers of a trace");
     let trace = "0af7651916cd43dd8448eb211c80319c";
