@@ -51,10 +51,11 @@ RUN set -eu; \
     target="$(rustc --print host-tuple)"; \
     cargo build --locked --profile dist --target "$target" \
         -p emojivoto-emoji-svc -p emojivoto-voting-svc -p emojivoto-web -p emojivoto-vote-bot; \
-    mkdir /out; \
-    for binary in emoji-svc voting-svc web vote-bot; do \
-        cp "target/$target/dist/emojivoto-$binary" /out/; \
-    done
+    for service in emoji-svc voting-svc web vote-bot; do \
+        mkdir -p "/out/$service"; \
+        cp "target/$target/dist/emojivoto-$service" "/out/$service/"; \
+    done; \
+    ln -s emojivoto-web /out/web/emojivoto-vote-bot
 
 # What the four have in common. The binaries lie on the PATH, so that a pod's `command: ["emojivoto-web"]`
 # finds them; there is no shell to ask, hence each checks its own health. Certificate roots are compiled in.
@@ -71,7 +72,7 @@ EXPOSE 8801
 FROM service AS emoji-svc
 LABEL org.opencontainers.image.title="emojivoto-emoji-svc" \
       org.opencontainers.image.description="emojivoto: the emoji service, gRPC"
-COPY --from=build /out/emojivoto-emoji-svc /usr/local/bin/
+COPY --from=build /out/emoji-svc/ /usr/local/bin/
 EXPOSE 8080
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s CMD ["emojivoto-emoji-svc", "healthcheck"]
 ENTRYPOINT ["emojivoto-emoji-svc"]
@@ -79,7 +80,7 @@ ENTRYPOINT ["emojivoto-emoji-svc"]
 FROM service AS voting-svc
 LABEL org.opencontainers.image.title="emojivoto-voting-svc" \
       org.opencontainers.image.description="emojivoto: the voting service, gRPC"
-COPY --from=build /out/emojivoto-voting-svc /usr/local/bin/
+COPY --from=build /out/voting-svc/ /usr/local/bin/
 EXPOSE 8080
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s CMD ["emojivoto-voting-svc", "healthcheck"]
 ENTRYPOINT ["emojivoto-voting-svc"]
@@ -87,14 +88,15 @@ ENTRYPOINT ["emojivoto-voting-svc"]
 FROM service AS vote-bot
 LABEL org.opencontainers.image.title="emojivoto-vote-bot" \
       org.opencontainers.image.description="emojivoto: votes all day long"
-COPY --from=build /out/emojivoto-vote-bot /usr/local/bin/
+COPY --from=build /out/vote-bot/ /usr/local/bin/
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s CMD ["emojivoto-vote-bot", "healthcheck"]
 ENTRYPOINT ["emojivoto-vote-bot"]
 
 FROM service AS web
 LABEL org.opencontainers.image.title="emojivoto-web" \
       org.opencontainers.image.description="emojivoto: the web front end, HTTP"
-COPY --from=build /out/emojivoto-web /usr/local/bin/
+# Holds the bot as well, as the original's does: `command: ["emojivoto-vote-bot"]`.
+COPY --from=build /out/web/ /usr/local/bin/
 EXPOSE 8080
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s CMD ["emojivoto-web", "healthcheck"]
 ENTRYPOINT ["emojivoto-web"]

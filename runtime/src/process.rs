@@ -205,6 +205,11 @@ fn named(name: &str, ended: Result<Result<(), Error>, JoinError>) -> Result<(), 
     ended.map_err(Error::from).flatten().map_err(|error| format!("{name}: {error}").into())
 }
 
+/// Whether a binary that goes by several names was called by this one.
+pub fn is_called(name: &str) -> bool {
+    cli::is_called(name)
+}
+
 /// As clap ends a process.
 const WRONG_SETTING: u8 = 2;
 /// How long the last spans and logs may take to reach a collector.

@@ -8,13 +8,18 @@ mod metrics;
 mod settings;
 
 use std::{
+    process::ExitCode,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use choice::Chooser;
 use client::{Answer, Client, WebAway};
-use emojivoto_runtime::{Error, Lifecycle, Telemetry, telemetry::Context};
+use emojivoto_runtime::{
+    Error, Lifecycle, Telemetry,
+    process::{self, Role},
+    telemetry::Context,
+};
 use metrics::Votes;
 pub use settings::{InvalidWebHost, Settings, VotingSettings, WebHost};
 use tokio::{task::JoinSet, time::interval};
@@ -26,6 +31,24 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 /// A bot that fell behind by more than this does not catch up.
 const MAX_LAG: Duration = Duration::from_secs(1);
+
+/// The name of its binary, and the name by which it can be called in that of web.
+pub const BINARY: &str = "emojivoto-vote-bot";
+
+/// All that a binary's `main` does to be the bot.
+pub fn main() -> ExitCode {
+    process::main(
+        BINARY,
+        env!("CARGO_PKG_DESCRIPTION"),
+        Role::Service("vote-bot"),
+        async |settings: Settings, process| {
+            process.spawn("vote-bot", |lifecycle, telemetry| {
+                run(settings.web_host, settings.voting, telemetry, lifecycle)
+            });
+            Ok(())
+        },
+    )
+}
 
 /// Votes until told to stop, or until the TTL ends; votes in flight are finished.
 pub async fn run(

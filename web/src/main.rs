@@ -1,4 +1,4 @@
-//! The binary of web.
+//! The binary of web. Called `emojivoto-vote-bot`, it is the bot, as `docs/decisions/0007-two-names-for-one-binary.md` says.
 
 use std::process::ExitCode;
 
@@ -6,6 +6,9 @@ use emojivoto_runtime::process::{self, Role};
 use emojivoto_web::{Settings, serve};
 
 fn main() -> ExitCode {
+    if process::is_called(emojivoto_vote_bot::BINARY) {
+        return emojivoto_vote_bot::main();
+    }
     process::main(
         "emojivoto-web",
         env!("CARGO_PKG_DESCRIPTION"),

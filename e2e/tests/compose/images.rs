@@ -1,6 +1,7 @@
 //! Packs static binaries into the images that `docker-compose.yml` names.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
@@ -25,26 +26,25 @@ pub(super) fn build() {
         run(Command::new(&docker)
             .args(["build", "--quiet", "--target", service, "--tag", &image])
             .arg(&context));
-        answers_to_its_name(&docker, service, &image);
+        let binary = format!("emojivoto-{service}");
+        says_its_version(&docker, &binary, &[&image]);
+        answers_to_the_name(&docker, &binary, &image);
     }
+    // As the original's does, so that manifests which start the bot from there still do.
+    answers_to_the_name(&docker, "emojivoto-vote-bot", &format!("emojivoto-web:{TAG}"));
 }
 
-/// As arguments alone, and as `command: ["emojivoto-web"]` in a pod, which leaves the entry point out.
-fn answers_to_its_name(docker: &Path, service: &str, image: &str) {
-    let binary = format!("emojivoto-{service}");
+/// As `command: ["emojivoto-web"]` in a pod, which leaves the entry point out, and in Compose, which does not.
+fn answers_to_the_name(docker: &Path, binary: &str, image: &str) {
+    says_its_version(docker, binary, &["--entrypoint", binary, image]);
+    says_its_version(docker, binary, &[image, binary]);
+}
+
+fn says_its_version(docker: &Path, binary: &str, container: &[&str]) {
+    let mut command = Command::new(docker);
+    command.args(["run", "--rm"]).args(container).arg("--version");
     let expected = format!("{binary} {}\n", env!("CARGO_PKG_VERSION"));
-    assert_eq!(run(Command::new(docker).args(["run", "--rm", image, "--version"])), expected);
-    assert_eq!(
-        run(Command::new(docker).args([
-            "run",
-            "--rm",
-            "--entrypoint",
-            &binary,
-            image,
-            "--version"
-        ])),
-        expected
-    );
+    assert_eq!(run(&mut command), expected, "{command:?}");
 }
 
 /// Compiles the services as the `Dockerfile` does, but with the profile that takes less time.
@@ -59,10 +59,14 @@ fn compile(context: &Path) {
         .arg(&directory)
         .args(SERVICES.map(|service| format!("--package=emojivoto-{service}"))));
     for service in SERVICES {
-        let binary = format!("emojivoto-{service}");
-        fs::copy(directory.join(target).join("release").join(&binary), context.join(&binary))
+        let (binary, out) = (format!("emojivoto-{service}"), context.join(service));
+        fs::create_dir_all(&out).expect("the context is writable");
+        fs::copy(directory.join(target).join("release").join(&binary), out.join(&binary))
             .unwrap_or_else(|e| panic!("{binary}: {e}"));
     }
+    let link = context.join("web/emojivoto-vote-bot");
+    let _ = fs::remove_file(&link); // of an earlier run
+    symlink("emojivoto-web", &link).unwrap_or_else(|e| panic!("{}: {e}", link.display()));
 }
 
 /// The final stages of the real `Dockerfile`, which take the binaries from the context instead.
