@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     sync::{
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicU32, Ordering::Relaxed},
         mpsc::{Receiver, RecvTimeoutError},
     },
     time::{Duration, Instant},
@@ -12,16 +12,13 @@ use std::{
 /// No step of a test takes this long unless something is broken.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long a step may take once another one has taken too long. What is broken is broken for most tests, and
-/// all of them shall have failed in seconds.
-const IMPATIENCE: Duration = Duration::from_secs(2);
+/// How many times the tests of this process have waited in vain.
+static IN_VAIN: AtomicU32 = AtomicU32::new(0);
 
-/// Whether a test has waited in vain.
-static IN_VAIN: AtomicBool = AtomicBool::new(false);
-
-/// How long to wait now.
+/// How long to wait now. A quarter of it is left after each wait in vain, down to a tenth of a second: what is
+/// broken is broken for most tests, and they shall not take minutes to say so.
 fn patience() -> Duration {
-    if IN_VAIN.load(Relaxed) { IMPATIENCE } else { PATIENCE }
+    PATIENCE / 4_u32.pow(IN_VAIN.load(Relaxed).min(4))
 }
 
 /// Waits for something.
@@ -66,6 +63,6 @@ impl Wait {
 }
 
 fn in_vain(what: &str, patience: Duration) -> ! {
-    IN_VAIN.store(true, Relaxed);
+    IN_VAIN.fetch_add(1, Relaxed);
     panic!("not within {patience:?}: {what}")
 }
