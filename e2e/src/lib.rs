@@ -6,7 +6,8 @@
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -50,12 +51,32 @@ pub fn cargo() -> Command {
     cargo
 }
 
+/// No command takes this long unless something is broken: the longest compiles the services.
+const LONGEST: Duration = Duration::from_mins(20);
+
+/// Waits for the end of a process, whose outputs are piped. `what` says which one it is.
+///
+/// # Panics
+/// When it does not end in time; it is killed then.
+pub fn wait(child: Child, what: &str) -> Output {
+    let id = child.id();
+    let (sender, output) = mpsc::channel();
+    thread::spawn(move || sender.send(child.wait_with_output()));
+    let Ok(output) = output.recv_timeout(LONGEST) else {
+        let _ = Command::new("kill").args(["-s", "KILL", &id.to_string()]).status();
+        panic!("no end within {LONGEST:?}: {what}")
+    };
+    output.unwrap_or_else(|e| panic!("{what}: {e}"))
+}
+
 /// Runs a command to its end and returns what it wrote to its standard output.
 ///
 /// # Panics
 /// When it cannot be started or fails, with everything that it printed.
 pub fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = child.unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
+    let output = wait(child, &format!("{command:?}"));
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {}\n{stdout}{stderr}", output.status);

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use emojivoto_testkit::{Service, emoji, eventually, voting, web};
+use emojivoto_testkit::{PATIENCE, Service, emoji, eventually, voting, web};
 use serde_json::{Value, json};
 use thirtyfour::{
     ChromeCapabilities, ChromiumLikeCapabilities as _, Key, WebDriver,
@@ -57,10 +57,15 @@ fn start_chromedriver() -> Option<(Child, u16)> {
         .spawn()
         .expect("chromedriver starts");
     let stdout = BufReader::new(child.stdout.take().expect("its output is piped"));
-    let port = stdout.lines().map_while(Result::ok).find_map(|line| {
-        let port = line.split_once("started successfully on port ")?.1;
-        port.trim_end_matches('.').parse::<u16>().ok()
+    let (sender, port) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let port = stdout.lines().map_while(Result::ok).find_map(|line| {
+            let port = line.split_once("started successfully on port ")?.1;
+            port.trim_end_matches('.').parse::<u16>().ok()
+        });
+        sender.send(port)
     });
+    let port = port.recv_timeout(PATIENCE).expect("chromedriver says its port, or ends");
     if port.is_none() {
         child.wait().expect("it has closed its output");
     }

@@ -194,7 +194,7 @@ fn with_input(command: &mut Command, input: &str) -> String {
     let mut stdin = child.stdin.take().expect("it is piped");
     let output = std::thread::scope(|threads| {
         threads.spawn(move || stdin.write_all(input.as_bytes()).expect("it reads its input"));
-        child.wait_with_output().expect("it ends")
+        emojivoto_e2e::wait(child, &format!("{command:?}"))
     });
     let text =
         [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());

@@ -117,7 +117,7 @@ impl Transport {
         let builder = builder
             .with_channel(channel.clone())
             .with_metadata(metadata)
-            .with_interceptor(sensitive)
+            .with_interceptor(|request| Ok(sensitive(request)))
             .with_timeout(self.timeout);
         if self.target.gzip { builder.with_compression(Compression::Gzip) } else { builder }
     }
@@ -134,11 +134,11 @@ impl Transport {
 
 /// Marks what is sent along, for the builder takes it from the environment once more, without the mark that
 /// our settings put on it.
-fn sensitive(mut request: tonic::Request<()>) -> Result<tonic::Request<()>, tonic::Status> {
+fn sensitive(mut request: tonic::Request<()>) -> tonic::Request<()> {
     let mut headers = std::mem::take(request.metadata_mut()).into_headers();
     headers.values_mut().for_each(|value| value.set_sensitive(true));
     *request.metadata_mut() = MetadataMap::from_headers(headers);
-    Ok(request)
+    request
 }
 
 /// What went wrong last with a connection. OpenTelemetry's HTTP exporters keep it for themselves.
