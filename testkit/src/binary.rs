@@ -224,8 +224,10 @@ impl Run {
         let wait = Wait::begin();
         loop {
             let what = || format!("a line with {text:?}, but\n{}", self.seen.join("\n"));
-            let line = wait.receive(&self.lines, what);
-            let line = line.unwrap_or_else(|| panic!("its end came before {}", what()));
+            let Some(line) = wait.receive(&self.lines, what) else {
+                let what = what();
+                panic!("the end came before {what}\n{}", self.errors());
+            };
             self.seen.push(line.clone());
             if line.contains(text) {
                 return line;
@@ -258,10 +260,15 @@ impl Run {
             self.seen.push(line);
         }
         let status = self.child.wait().expect("it has ended");
+        (status.code(), std::mem::take(&mut self.seen), self.errors())
+    }
+
+    /// What it said on standard error until its end.
+    fn errors(&mut self) -> String {
         let mut stderr = String::new();
         let pipe = self.child.stderr.as_mut().expect("its errors are piped");
         pipe.read_to_string(&mut stderr).expect("text");
-        (status.code(), std::mem::take(&mut self.seen), stderr)
+        stderr
     }
 }
 
