@@ -44,6 +44,7 @@ pub(crate) const ROUTES: &[&str] = &[
     "/api/list",
     "/api/leaderboard",
     "/api/vote",
+    "/openapi.json",
 ];
 
 /// What the routes share.
@@ -89,6 +90,7 @@ pub(crate) fn router(app: Arc<App>, telemetry: Telemetry) -> Router {
     let pages = Router::new()
         .route("/", get(pages::ballot))
         .route("/picked", get(pages::picked))
+        .route("/openapi.json", get(api::document))
         .route("/leaderboard", get(pages::leaderboard))
         .route("/static/{file}", get(assets::serve))
         .method_not_allowed_fallback(method_not_allowed)
@@ -142,4 +144,23 @@ async fn no_vote() -> ([(HeaderName, &'static str); 1], Error) {
 
 async fn method_not_allowed() -> Error {
     Error::MethodNotAllowed
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::ROUTES;
+    use crate::routes::api::DOCUMENT;
+
+    #[test]
+    fn every_route_is_documented_and_nothing_else_is() {
+        let document: Value = serde_json::from_str(DOCUMENT).expect("JSON");
+        let paths = document["paths"].as_object().expect("paths");
+        let documented: BTreeSet<_> = paths.keys().map(String::as_str).collect();
+        assert_eq!(documented, ROUTES.iter().copied().collect());
+        assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+    }
 }

@@ -1,4 +1,4 @@
-//! `/api`: what bots, scripts and the pages' own script ask. Answers are JSON.
+//! `/api`: what bots, scripts and the pages' own script ask, and the document that describes it. Answers are JSON.
 
 use std::sync::Arc;
 
@@ -7,10 +7,18 @@ use axum::{
     extract::{Query, Request, State, rejection::QueryRejection},
     response::{IntoResponse, Response},
 };
-use http::StatusCode;
+use http::{HeaderName, StatusCode, header};
 use serde::Serialize;
 
 use crate::{app::App, error::Error, leaderboard::Leaderboard, views::Emoji, vote::Vote};
+
+/// What web answers, as OpenAPI 3.1 describes it. Written by hand; tests hold it against the answers.
+pub(crate) const DOCUMENT: &str = include_str!("../../openapi.json");
+
+/// `GET /openapi.json`
+pub(crate) async fn document() -> ([(HeaderName, &'static str); 1], &'static str) {
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT)
+}
 
 /// `GET /api/list`: the ballot, in its order.
 pub(crate) async fn list(State(app): State<Arc<App>>) -> Result<Response, Error> {
