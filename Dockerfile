@@ -35,7 +35,8 @@ RUN set -eu; \
     for script in proto runtime; do echo 'fn main() {}' > "$script/build.rs"; done; \
     mkdir all-in-one/benches; \
     touch all-in-one/benches/telemetry.rs; \
-    touch e2e/tests/browser.rs e2e/tests/compose.rs e2e/tests/manifests.rs e2e/tests/observability.rs; \
+    touch e2e/tests/browser.rs e2e/tests/compose.rs e2e/tests/manifests.rs e2e/tests/observability.rs \
+        e2e/tests/openapi.rs; \
     cargo build --locked --profile dist --target "$(rustc --print host-tuple)" \
         -p emojivoto-emoji-svc -p emojivoto-voting-svc -p emojivoto-web -p emojivoto-vote-bot
 

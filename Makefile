@@ -28,7 +28,7 @@ help:
 test:
 	.ci/install
 	cargo test --workspace
-	cargo test -p emojivoto-e2e --features browser,manifests,compose,observability
+	cargo test -p emojivoto-e2e --features browser,manifests,compose,observability,openapi
 
 # Untagged as well, for `kubectl apply -f k8s/web.yml` and its like.
 images:

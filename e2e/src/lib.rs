@@ -1,4 +1,4 @@
-//! Tests that need more than the Rust toolchain: a browser, a container engine, kubectl, Prometheus.
+//! Tests that need more than the Rust toolchain: a browser, a container engine, kubectl, Prometheus, schemathesis.
 //!
 //! Each kind is a test target behind a feature of its own, so that `cargo test --workspace`
 //! asks for nothing but Rust and `make test` runs them all. This library holds what they share.
@@ -67,6 +67,18 @@ pub fn wait(child: Child, what: &str) -> Output {
         panic!("no end within {LONGEST:?}: {what}")
     };
     output.unwrap_or_else(|e| panic!("{what}: {e}"))
+/// Builds a binary, unless it is there already, with the dev profile; and where it is.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn binary(name: &str) -> String {
+    // Beside this test, which is in `target/debug/deps`.
+    let test = std::env::current_exe().expect("this test has a path");
+    let target = test.ancestors().nth(3).expect("it is in `target`");
+    run(cargo()
+        .args(["build", "--locked", "--quiet", "--package", name, "--target-dir"])
+        .arg(target));
+    target.join("debug").join(name).to_str().expect("a path in UTF-8").to_owned()
 }
 
 /// Runs a command to its end and returns what it wrote to its standard output.

@@ -1,8 +1,6 @@
 //! The suite in processes of its own, as people start it.
 
-use std::path::{Path, PathBuf};
-
-use emojivoto_e2e::{cargo, run};
+use emojivoto_e2e::binary;
 use emojivoto_testkit::{Binary, Run};
 
 /// Running processes, and the addresses where they serve `/metrics`.
@@ -57,14 +55,4 @@ impl Suite {
         self.processes.push(process);
         address
     }
-}
-
-/// Builds a binary, unless it is there already, with the dev profile.
-fn binary(name: &str) -> String {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it is in `target`");
-    run(cargo()
-        .args(["build", "--locked", "--quiet", "--package", name, "--target-dir"])
-        .arg(target));
-    let file: PathBuf = target.join("debug").join(name);
-    file.to_str().expect("a path in UTF-8").to_owned()
 }
