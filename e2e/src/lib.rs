@@ -67,6 +67,8 @@ pub fn wait(child: Child, what: &str) -> Output {
         panic!("no end within {LONGEST:?}: {what}")
     };
     output.unwrap_or_else(|e| panic!("{what}: {e}"))
+}
+
 /// Builds a binary, unless it is there already, with the dev profile; and where it is.
 ///
 /// # Panics

@@ -90,19 +90,19 @@ pub(crate) fn router(app: Arc<App>, telemetry: Telemetry) -> Router {
     let pages = Router::new()
         .route("/", get(pages::ballot))
         .route("/picked", get(pages::picked))
-        .route("/openapi.json", get(api::document))
         .route("/leaderboard", get(pages::leaderboard))
         .route("/static/{file}", get(assets::serve))
         .method_not_allowed_fallback(method_not_allowed)
         // Outside of the routes, so that it sees the errors of all of them.
         .layer(error_pages.clone());
-    let lists = Router::new()
+    let data = Router::new()
         .route("/api/list", get(api::list))
         .route("/api/leaderboard", get(api::leaderboard))
+        .route("/openapi.json", get(api::document))
         .method_not_allowed_fallback(method_not_allowed);
     // What is read shrinks to a fifth. Never what votes: a client that accepts no encoding at all, not even
     // none, gets 406 from this layer, and by then its vote would have been counted.
-    let read = pages.merge(lists).layer(CompressionLayer::new());
+    let read = pages.merge(data).layer(CompressionLayer::new());
     let others = Router::new()
         .route("/vote", post(pages::vote))
         .route("/leaderboard/live", get(pages::live))

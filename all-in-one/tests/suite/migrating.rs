@@ -25,11 +25,6 @@ impl Rows {
     fn row(&mut self, what: &str) {
         assert!(self.0.remove(what), "no such row, or twice: {what}");
     }
-
-    /// A row that nothing here can check, and why.
-    fn cannot_be_checked(&mut self, what: &str, _why: &str) {
-        self.row(what);
-    }
 }
 
 /// Runs on several threads, since waiting for lines of a process holds up the one that does.

@@ -27,14 +27,12 @@ fn schemathesis_finds_nothing() {
 
     let path = |path: &str| root().join(path).to_str().expect("a path in UTF-8").to_owned();
     let (config, hooks) = ("e2e/tests/openapi/schemathesis.toml", "e2e/tests/openapi/hooks.py");
-    let schemathesis = Binary::new(tool("schemathesis").to_str().expect("a path in UTF-8"))
-        .args(&["--no-color", "--config-file", &path(config), "run", "--checks", "all"])
-        .args(&[&format!("http://{web}/openapi.json")])
+    run(Command::new(tool("schemathesis"))
+        .args(["--no-color", "--config-file", &path(config), "run", "--checks", "all"])
+        .arg(format!("http://{web}/openapi.json"))
         .env("SCHEMATHESIS_HOOKS", path(hooks))
         .env("ASSET", asset)
         .env("HYPOTHESIS_STORAGE_DIRECTORY", env!("CARGO_TARGET_TMPDIR"))
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .env("PYTHONUNBUFFERED", "1");
-    let (code, found, errors) = schemathesis.start().end();
-    assert_eq!(code, Some(0), "{}\n{errors}", found.join("\n"));
+        .env("NO_PROXY", "127.0.0.1")
+        .env("PYTHONDONTWRITEBYTECODE", "1"));
 }

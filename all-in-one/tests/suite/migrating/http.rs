@@ -131,5 +131,6 @@ pub(super) async fn pages_and_ports(rows: &mut Rows) {
             proto.contains("\noption go_package = \"github.com/buoyantio/emojivoto/proto\";\n")
         );
     }
-    rows.cannot_be_checked("`/openapi.json`", "is not here yet");
+    rows.row("`/openapi.json`");
+    assert_eq!(suite.get("/openapi.json").await.json()["openapi"], "3.1.0");
 }
