@@ -82,11 +82,18 @@ impl Vote {
     }
 }
 
+/// A vote as a JSON object, and as nothing else: serde would take an array for one, too.
+#[derive(Deserialize)]
+struct Object {
+    #[serde(flatten)]
+    vote: Vote,
+}
+
 async fn body(request: Request) -> Result<Vote, Error> {
     let content_type = request.headers().get(header::CONTENT_TYPE);
     if content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/json")) {
-        let body: Result<Json<Vote>, _> = request.extract().await;
-        body.map(|Json(vote)| vote).map_err(|error| unreadable(&error.into_response()))
+        let body: Result<Json<Object>, _> = request.extract().await;
+        body.map(|Json(Object { vote })| vote).map_err(|error| unreadable(&error.into_response()))
     } else {
         let body: Result<Form<Vote>, _> = request.extract().await;
         body.map(|Form(vote)| vote).map_err(|error| unreadable(&error.into_response()))

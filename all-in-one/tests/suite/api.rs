@@ -176,6 +176,7 @@ async fn a_body_that_is_no_vote_is_refused_with_what_was_expected() {
         ("application/json", "", 400, "cannot be read"),
         ("application/json", "{", 400, "cannot be read"),
         ("application/json", "[]", 400, "cannot be read"),
+        ("application/json", r#"[":joy:"]"#, 400, "cannot be read"),
         ("application/json", "{}", 400, "choice is missing"),
         ("application/json", r#"{"choice": 5}"#, 400, "cannot be read"),
         ("text/plain", ":joy:", 415, "a form or JSON"),
