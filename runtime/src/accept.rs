@@ -29,9 +29,11 @@ pub(crate) async fn accept(listener: &TcpListener) -> (FirstBytes, SocketAddr) {
                     ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset
                 ) => {}
             Err(error) => {
+                let address = listener.local_addr().map(|address| address.to_string());
+                let address = address.unwrap_or_default();
                 tracing::error!(
                     error = &error as &dyn Error,
-                    "cannot accept connections, trying again in {PAUSE:?}"
+                    "cannot accept connections on {address}, trying again in {PAUSE:?}"
                 );
                 sleep(PAUSE).await;
             }

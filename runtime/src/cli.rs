@@ -52,20 +52,21 @@ pub(crate) fn parse<S: Args>(
     parsed.unwrap_or_else(|error| error.format(&mut command).exit())
 }
 
-/// Whether this process was started under the name of `binary`, or told to be it by its first argument, which
-/// is how a container's `command` reaches an entry point: `docker run emojivoto-web emojivoto-vote-bot`.
-pub(crate) fn is_called(binary: &str) -> bool {
+/// Whether a binary that goes by several names was called by this one: started under it, or told to be it by
+/// its first argument, which is how a container's `command` reaches an entry point:
+/// `docker run emojivoto-web emojivoto-vote-bot`.
+pub fn is_called(binary: &str) -> bool {
     let name = env::args_os().next().map(PathBuf::from);
     name.is_some_and(|name| name.file_stem().is_some_and(|name| name == binary))
-        || is_told_its_name(binary)
+        || first_argument_is(binary)
 }
 
-fn is_told_its_name(binary: &str) -> bool {
-    env::args_os().nth(1).is_some_and(|argument| argument == binary)
+fn first_argument_is(name: &str) -> bool {
+    env::args_os().nth(1).is_some_and(|argument| argument == name)
 }
 
 /// The arguments, without the name of the binary where a container was told to run what its image
 /// runs anyway: `docker run emojivoto-web emojivoto-web --version`.
 fn arguments(binary: &str) -> impl Iterator<Item = OsString> {
-    env::args_os().skip(usize::from(is_told_its_name(binary)))
+    env::args_os().skip(usize::from(first_argument_is(binary)))
 }

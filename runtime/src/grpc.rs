@@ -54,8 +54,8 @@ where
             .register_encoded_file_descriptor_set(descriptors)
             .register_encoded_file_descriptor_set(HEALTH_DESCRIPTORS)
     };
-    // Whoever keeps a stream of questions open, as grpcui does, has asked the last one when the service
-    // stops, for the drain would wait otherwise.
+    // Tools such as grpcui keep their stream of questions open. It ends when the service stops, or the
+    // drain would wait for it.
     let stop = lifecycle.clone();
     let until_shutdown = MapRequestLayer::new(move |request: http::Request<Body>| {
         let shutdown = stop.shutdown();

@@ -23,6 +23,7 @@ use tokio::{
     time::timeout,
 };
 
+pub use crate::cli::is_called;
 use crate::{
     Error, Lifecycle, Stop, Telemetry,
     admin::{self, Services},
@@ -165,6 +166,7 @@ impl Process {
             Err(format!("{name}: ended before it was ready").into())
         };
         tokio::select! {
+            biased; // one that was ready has not ended before
             true = stop.becomes_ready() => Ok(()), // and if it never will be, its end says why
             ended = ended_before => ended,
         }
@@ -203,11 +205,6 @@ impl Process {
 
 fn named(name: &str, ended: Result<Result<(), Error>, JoinError>) -> Result<(), Error> {
     ended.map_err(Error::from).flatten().map_err(|error| format!("{name}: {error}").into())
-}
-
-/// Whether a binary that goes by several names was called by this one.
-pub fn is_called(name: &str) -> bool {
-    cli::is_called(name)
 }
 
 /// As clap ends a process.

@@ -35,7 +35,7 @@ pub struct Common {
     #[arg(long, env, default_value = "text")]
     pub log_format: LogFormat,
 
-    /// What is logged: a level, or directives such as info,emojivoto_web=debug
+    /// What is logged: a level, or directives such as info,voting=debug
     #[arg(long, env, default_value = "info", value_parser = log_filter)]
     pub rust_log: Targets,
 
@@ -64,5 +64,5 @@ pub fn port(text: &str) -> Result<u16, &'static str> {
 }
 
 fn log_filter(text: &str) -> Result<Targets, &'static str> {
-    text.parse().map_err(|_| "expected a level or directives such as info,emojivoto_web=debug")
+    text.parse().map_err(|_| "expected a level or directives such as info,voting=debug")
 }

@@ -2,9 +2,9 @@
 
 use std::{
     collections::BTreeSet,
-    io::{BufRead as _, BufReader, Read as _},
+    io::{self, BufRead as _, BufReader, Read as _},
     net::SocketAddr,
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     sync::mpsc::{Receiver, sync_channel},
     thread,
 };
@@ -83,8 +83,8 @@ impl Binary {
         let stdout = BufReader::new(child.stdout.take().expect("its output is piped"));
         let (sender, lines) = sync_channel(UNREAD_LINES);
         thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
+            for line in stdout.split(b'\n').map_while(Result::ok) {
+                if sender.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
                     break;
                 }
             }
@@ -99,14 +99,13 @@ struct KillOnPanic(u32);
 impl Drop for KillOnPanic {
     fn drop(&mut self) {
         if thread::panicking() {
-            signal(self.0, "KILL");
+            let _ = kill(self.0, "KILL"); // it may have ended meanwhile
         }
     }
 }
 
-fn signal(process: u32, name: &str) {
-    let status = Command::new("kill").args(["-s", name, &process.to_string()]).status();
-    assert!(status.is_ok_and(|status| status.success()), "SIG{name} cannot be sent");
+fn kill(process: u32, signal: &str) -> io::Result<ExitStatus> {
+    Command::new("kill").args(["-s", signal, &process.to_string()]).status()
 }
 
 /// Asserts that a binary with this environment refuses to start: exit code 2, and a line that names
@@ -226,6 +225,7 @@ impl Run {
             let what = || format!("a line with {text:?}, but\n{}", self.seen.join("\n"));
             let Some(line) = wait.receive(&self.lines, what) else {
                 let what = what();
+                let _ = self.child.kill(); // should only its output have ended
                 panic!("the end came before {what}\n{}", self.errors());
             };
             self.seen.push(line.clone());
@@ -246,7 +246,8 @@ impl Run {
 
     /// Sends a signal: `TERM`, `INT`.
     pub fn signal(&self, name: &str) {
-        signal(self.child.id(), name);
+        let sent = kill(self.child.id(), name);
+        assert!(sent.is_ok_and(|status| status.success()), "SIG{name} cannot be sent");
     }
 
     /// Waits for its end: the exit code, all the lines it printed, and what it said on standard error.

@@ -15,7 +15,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::within;
+use crate::patience::{patiently, within};
 
 /// A whole answer.
 #[derive(Debug)]
@@ -124,5 +124,6 @@ pub async fn raw(address: SocketAddr, bytes: &[u8], enough: impl Fn(&[u8]) -> bo
         }
         answer
     };
-    within(&format!("an answer to {}, or the end", bytes.escape_ascii()), exchange).await
+    // Among the answers are those to requests that never end.
+    patiently(&format!("an answer to {}, or the end", bytes.escape_ascii()), exchange).await
 }

@@ -26,7 +26,15 @@ fn patience() -> Duration {
 /// # Panics
 /// When it does not come in time; `what` says what was waited for.
 pub async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
-    let patience = patience();
+    waiting(what, patience(), wait).await
+}
+
+/// The same for what may take ten seconds where nothing is broken: however often others have waited in vain.
+pub(crate) async fn patiently<T>(what: &str, wait: impl Future<Output = T>) -> T {
+    waiting(what, PATIENCE, wait).await
+}
+
+async fn waiting<T>(what: &str, patience: Duration, wait: impl Future<Output = T>) -> T {
     match tokio::time::timeout(patience, wait).await {
         Ok(come) => come,
         Err(_) => in_vain(what, patience),

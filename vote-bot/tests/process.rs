@@ -7,7 +7,7 @@ use std::{
 };
 
 use emojivoto_testkit::{
-    Binary, behaves, emoji, healthcheck, refuses, reports_as, requires, voting, web,
+    Binary, behaves, emoji, healthcheck, refuses, reports_as, requires, voting, web, within,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -78,12 +78,13 @@ async fn it_says_once_that_web_is_away_backs_off_and_is_no_less_ready_for_it() {
         .start();
     let admin = run.address("PROM_PORT");
     // Whoever connects is turned away. At this rate several are on their way at first.
-    let mut first = web.accept().await.expect("a try");
+    let next = async || within("a try of the bot", web.accept()).await.expect("a connection");
+    let mut first = next().await;
     run.line("trying again until web is back");
     let mut tries = Vec::new();
     while tries.len() < 4 {
         drop(first);
-        first = web.accept().await.expect("a try");
+        first = next().await;
         let early =
             tries.last().is_none_or(|last: &Instant| last.elapsed() < Duration::from_millis(200));
         if early {
@@ -100,6 +101,31 @@ async fn it_says_once_that_web_is_away_backs_off_and_is_no_less_ready_for_it() {
     let (code, lines, _) = run.end();
     assert_eq!(code, Some(0));
     assert_eq!(lines.iter().filter(|line| line.contains("no vote")).count(), 1, "{lines:#?}");
+}
+
+/// A web that answers everything with a ballot whose only emoji is not one that a terminal should see.
+async fn spiteful_web() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let ballot = r#"[{"shortcode":":\u001b[31m\u009b32m\n:"}]"#;
+            let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: ";
+            let answer = format!("{head}{}\r\n\r\n{ballot}", ballot.len());
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_web_calls_an_emoji_does_nothing_to_a_terminal() {
+    let web = spiteful_web().await.to_string();
+    let bot = Binary::new(VOTE_BOT).env("WEB_HOST", web).env("PROM_PORT", "0");
+    let line = bot.env("REQUEST_RATE", "50").start().line("✔ :\\u001b");
+    assert!(line.contains(r"✔ :\u001b[31m\u009b32m\u000a: 200 "), "{line:?}");
+    assert!(!line.contains(|c: char| c.is_control()), "{line:?}");
 }
 
 /// A web behind TLS that answers one request on each connection with a ballot, and its certificate.

@@ -61,6 +61,10 @@ impl<S> PollService<S> {
     /// with is what tutorials of the original look for.
     fn log(&self, choice: Shortcode, error: Option<&VoteError>) {
         match error {
+            // Not one of the votes that are meant to fail, of which there may be too many to log.
+            Some(VoteError::Store(error)) => {
+                tracing::error!(target: LOG, error = error as &dyn Error, "Vote for [{choice}] failed");
+            }
             Some(error) if self.telemetry.logs_request(true) => {
                 tracing::warn!(target: LOG, error = error as &dyn Error, "Vote for [{choice}] failed");
             }

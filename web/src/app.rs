@@ -100,10 +100,10 @@ pub(crate) fn router(app: Arc<App>, telemetry: Telemetry) -> Router {
         .route("/api/leaderboard", get(api::leaderboard))
         .route("/openapi.json", get(api::document))
         .method_not_allowed_fallback(method_not_allowed);
-    // What is read shrinks to a fifth. Never what votes: a client that accepts no encoding at all, not even
-    // none, gets 406 from this layer, and by then its vote would have been counted.
-    let read = pages.merge(data).layer(CompressionLayer::new());
-    let others = Router::new()
+    // What is read shrinks to a fifth. Never what votes: a client that accepts neither an encoding of ours nor
+    // none gets 406 from this layer, and by then its vote would have been counted.
+    let compressed = pages.merge(data).layer(CompressionLayer::new());
+    let uncompressed = Router::new()
         .route("/vote", post(pages::vote))
         .route("/leaderboard/live", get(pages::live))
         .route("/img/favicon.ico", get(assets::favicon))
@@ -111,7 +111,7 @@ pub(crate) fn router(app: Arc<App>, telemetry: Telemetry) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(error_pages);
-    let api = Router::new()
+    let api = Router::new() // whose errors are JSON, not pages
         // HEAD would run the handler of GET, and count a vote that nobody wanted.
         .route("/api/vote", get(api::vote).post(api::post_vote).head(no_vote).fallback(no_vote))
         .route("/api", any(not_found))
@@ -120,7 +120,8 @@ pub(crate) fn router(app: Arc<App>, telemetry: Telemetry) -> Router {
     let header = |name: HeaderName, value| {
         SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
     };
-    read.merge(others)
+    compressed
+        .merge(uncompressed)
         .merge(api)
         .with_state(app)
         // A body is read no further than this.

@@ -19,8 +19,8 @@ use crate::{app::MAX_BODY_BYTES, error::Error, upstream::Upstreams};
 /// Longer than any shortcode; what is longer is not worth a call.
 const MAX_CHOICE_BYTES: usize = 64;
 
-/// The content type of a form, which may have parameters.
 const FORM: &str = "application/x-www-form-urlencoded";
+const JSON: &str = "application/json";
 
 /// How long a client may take to send a few bytes.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,20 +40,22 @@ impl Vote {
         let Some(content_type) = request.headers().get(header::CONTENT_TYPE) else {
             return Ok(of_query);
         };
-        let start = content_type.as_bytes().get(..FORM.len());
-        if start.is_some_and(|start| start.eq_ignore_ascii_case(FORM.as_bytes())) {
-            // axum knows it in small letters only.
-            let form = HeaderValue::from_static(FORM);
-            request.headers_mut().insert(header::CONTENT_TYPE, form);
-        } else if of_query.choice.is_some() {
+        let (is_form, is_json) = (is(content_type, FORM), is(content_type, JSON));
+        if of_query.choice.is_some() && !is_form {
             return Ok(of_query);
         }
         // What says that it is too long need not be waited for.
         if request.body().size_hint().lower() > MAX_BODY_BYTES as u64 {
             return Err(Error::BodyTooLong { max: MAX_BODY_BYTES });
         }
-        let of_body =
-            timeout(BODY_TIMEOUT, body(request)).await.map_err(|_| Error::BodyTooSlow)??;
+        let of_body = async {
+            match (is_form, is_json) {
+                (true, _) => form(request).await,
+                (_, true) => json(request).await,
+                _ => Err(Error::UnknownBody),
+            }
+        };
+        let of_body = timeout(BODY_TIMEOUT, of_body).await.map_err(|_| Error::BodyTooSlow)??;
         Ok(Self { choice: of_body.choice.or(of_query.choice) })
     }
 
@@ -82,22 +84,28 @@ impl Vote {
     }
 }
 
-/// A vote as a JSON object, and as nothing else: serde would take an array for one, too.
-#[derive(Deserialize)]
-struct Object {
-    #[serde(flatten)]
-    vote: Vote,
+/// Whether a content type is this one, whatever its parameters (RFC 9110, 8.3.1).
+fn is(content_type: &HeaderValue, expected: &str) -> bool {
+    let essence = content_type.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(expected.as_bytes())
 }
 
-async fn body(request: Request) -> Result<Vote, Error> {
-    let content_type = request.headers().get(header::CONTENT_TYPE);
-    if content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/json")) {
-        let body: Result<Json<Object>, _> = request.extract().await;
-        body.map(|Json(Object { vote })| vote).map_err(|error| unreadable(&error.into_response()))
-    } else {
-        let body: Result<Form<Vote>, _> = request.extract().await;
-        body.map(|Form(vote)| vote).map_err(|error| unreadable(&error.into_response()))
+async fn form(mut request: Request) -> Result<Vote, Error> {
+    // axum knows it in small letters only.
+    request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(FORM));
+    let body: Result<Form<Vote>, _> = request.extract().await;
+    body.map(|Form(vote)| vote).map_err(|error| unreadable(&error.into_response()))
+}
+
+async fn json(request: Request) -> Result<Vote, Error> {
+    /// An object, and nothing else: serde would take an array for a vote, too.
+    #[derive(Deserialize)]
+    struct Object {
+        #[serde(flatten)]
+        vote: Vote,
     }
+    let body: Result<Json<Object>, _> = request.extract().await;
+    body.map(|Json(Object { vote })| vote).map_err(|error| unreadable(&error.into_response()))
 }
 
 /// What the extractors of axum refuse, in our words.

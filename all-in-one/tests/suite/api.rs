@@ -31,7 +31,7 @@ async fn votes_count_once_whichever_way_they_come() {
         post(&by_query, "application/x-www-form-urlencoded", "").await,
         post(&url, "application/x-www-form-urlencoded", "choice=%3Ajoy%3A").await,
         post(&url, "application/json", r#"{"choice": ":joy:"}"#).await,
-        post(&url, "application/json; charset=utf-8", r#"{"choice": ":joy:", "more": 1}"#).await,
+        post(&url, "Application/JSON; charset=utf-8", r#"{"choice": ":joy:", "more": 1}"#).await,
     ];
     for (index, answer) in answers.iter().enumerate() {
         assert_eq!(
@@ -180,6 +180,8 @@ async fn a_body_that_is_no_vote_is_refused_with_what_was_expected() {
         ("application/json", "{}", 400, "choice is missing"),
         ("application/json", r#"{"choice": 5}"#, 400, "cannot be read"),
         ("text/plain", ":joy:", 415, "a form or JSON"),
+        ("application/x-www-form-urlencoded-too", "choice=:joy:", 415, "a form or JSON"),
+        ("application/jsonp", r#"{"choice": ":joy:"}"#, 415, "a form or JSON"),
     ] {
         let answer = post(&url, content_type, body).await;
         let shown = format!("{content_type} {} {answer:?}", body.get(..30).unwrap_or(body));

@@ -131,7 +131,7 @@ async fn a_process_without_file_descriptors_says_so_waits_and_goes_on() {
         let connections = futures_util::future::try_join_all(connect).await.expect("a backlog");
         // Twice, because the time in between is what is measured.
         for _ in 0..2 {
-            let line = suite.run.line("cannot accept connections");
+            let line = suite.run.line(&format!("cannot accept connections on {port}"));
             assert!(line.contains(" ERROR ") && line.contains("open files"), "{line}");
         }
         drop(connections);

@@ -98,12 +98,18 @@ async fn a_scraper_that_can_read_open_metrics_gets_it() {
     assert_eq!(plain.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
     assert!(plain.body.contains("# TYPE grpc_server_started_total counter\n"), "{}", plain.body);
 
+    // Of a trace that this process keeps nothing of, no duration is an example.
+    let vote = ::http::Request::get(suite.url("/api/vote?choice=:joy:"));
+    let sampled = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    http::send(vote.header("traceparent", sampled), "").await.expect("an answer");
+
     let accept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5";
     let open = ::http::Request::get(&url).header("accept", accept);
     let open = http::send(open, "").await.expect("an answer");
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     assert_eq!(open.header("content-type"), content_type);
     assert!(open.body.contains("# TYPE grpc_server_started counter\n"), "{}", open.body);
+    assert!(open.body.contains(r#"grpc_method="VoteJoy""#) && !open.body.contains("trace_id="));
     assert!(open.body.ends_with("# EOF\n"));
 }
 

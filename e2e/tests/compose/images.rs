@@ -32,6 +32,16 @@ pub(super) fn build() {
     }
     // As the original's does, so that manifests which start the bot from there still do.
     answers_to_the_name(&docker, "emojivoto-vote-bot", &format!("emojivoto-web:{TAG}"));
+    let [web, bot] = ["web", "vote-bot"].map(|service| size(&docker, service));
+    assert!(web < 2 * bot, "{web} bytes hold two binaries, one of which has {bot}");
+}
+
+/// The size of an image, in bytes.
+fn size(docker: &Path, service: &str) -> u64 {
+    let image = format!("emojivoto-{service}:{TAG}");
+    let size =
+        run(Command::new(docker).args(["image", "inspect", "--format", "{{.Size}}", &image]));
+    size.trim().parse().expect("a number of bytes")
 }
 
 /// As `command: ["emojivoto-web"]` in a pod, which leaves the entry point out, and in Compose, which does not.

@@ -2,10 +2,10 @@
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 
-use emojivoto_e2e::{root, run, tool};
+use emojivoto_e2e::{root, run, tool, wait};
 use serde_json::Value;
 
 pub(super) const SERVICES: [&str; 4] = ["emoji-svc", "voting-svc", "web", "vote-bot"];
@@ -92,7 +92,10 @@ impl Drop for Suite {
             for arguments in
                 [&["logs", "--tail=50"][..], &["down", "--volumes", "--remove-orphans"]]
             {
-                if let Ok(output) = self.command().args(arguments).output() {
+                let mut command = self.command();
+                command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+                if let Ok(child) = command.spawn() {
+                    let output = wait(child, &format!("{command:?}"));
                     let _ = io::stderr().write_all(&output.stdout);
                     let _ = io::stderr().write_all(&output.stderr);
                 }

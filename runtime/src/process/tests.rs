@@ -42,7 +42,8 @@ async fn nobody_waits_for_a_service_when_another_one_has_failed() {
         lifecycle.ready();
         until_stopped(lifecycle).await
     });
-    process.ready("emoji").await.expect("ready");
+    let ready = timeout(Duration::from_secs(10), process.ready("emoji")).await;
+    ready.expect("an end of the waiting").expect("ready");
     process.spawn("bot", |_, _| async { Ok(()) }); // has had enough, which is no failure
     process.spawn("voting", |_, _| async { Err("no more votes".into()) });
     process.spawn("web", |lifecycle, _| until_stopped(lifecycle));

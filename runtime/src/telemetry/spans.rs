@@ -13,7 +13,7 @@ use std::{
 use http::HeaderMap;
 use opentelemetry::{
     Context, KeyValue,
-    trace::{SpanBuilder, SpanKind, Status, TraceContextExt as _, Tracer as _},
+    trace::{Span as _, SpanBuilder, SpanKind, Status, TraceContextExt as _, Tracer as _},
 };
 use opentelemetry_sdk::trace::SdkTracer;
 use opentelemetry_semantic_conventions::attribute::EXCEPTION_MESSAGE;
@@ -25,17 +25,19 @@ use super::propagation::Propagator;
 #[derive(Debug, Clone, Default)]
 pub struct Spans {
     tracer: Option<SdkTracer>,
+    /// Starts traces where there is no tracer; nothing is kept of what it starts.
+    starter: Option<SdkTracer>,
     propagator: Propagator,
 }
 
 impl Spans {
     pub(super) fn new(tracer: Option<SdkTracer>, propagator: Propagator) -> Self {
-        Self { tracer, propagator }
+        Self { tracer, starter: None, propagator }
     }
 
-    /// The same with another tracer where there is none.
-    pub(super) fn or(self, tracer: impl FnOnce() -> Option<SdkTracer>) -> Self {
-        Self { tracer: self.tracer.or_else(tracer), ..self }
+    /// The same with something that starts traces.
+    pub(super) fn with_starter(self, starter: Option<SdkTracer>) -> Self {
+        Self { starter, ..self }
     }
 
     /// What a request is answered in: the trace that it came with, or a new one, with a span of kind
@@ -53,16 +55,22 @@ impl Spans {
     }
 
     /// A span of kind client below the current one, whose context goes into `headers`. Without
-    /// tracing, the current context does, and there is nothing to end.
+    /// tracing, the current context does, unless there is something that starts traces.
     pub fn client<N: Into<Cow<'static, str>>>(
         &self,
         name: impl FnOnce() -> N,
         headers: &mut HeaderMap,
     ) -> Option<Context> {
-        let context = self.tracer.as_ref().map(|tracer| {
+        let context = self.tracer.as_ref().or(self.starter.as_ref()).map(|tracer| {
             let parent = Context::current();
             let span = SpanBuilder::from_name(name()).with_kind(SpanKind::Client);
-            parent.with_span(tracer.build_with_context(span, &parent))
+            let span = tracer.build_with_context(span, &parent);
+            if self.tracer.is_some() {
+                parent.with_span(span)
+            } else {
+                // Its ids alone, so that nobody takes the trouble to say more of it.
+                parent.with_remote_span_context(span.span_context().clone())
+            }
         });
         match &context {
             Some(context) => self.propagator.inject(context, headers),

@@ -166,7 +166,6 @@ pub(super) async fn logs_and_traces(rows: &mut Rows) {
     rows.row("the bot's `User-Agent`");
     let agent = concat!("emojivoto-vote-bot/", env!("CARGO_PKG_VERSION"));
     arrived(&|span| span.attribute("user_agent.original") == Some(agent)).await;
-    rows.row("the end of a pod");
     suite.run.signal("TERM");
     assert_eq!(suite.end().0, Some(0));
 }

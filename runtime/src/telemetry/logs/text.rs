@@ -20,7 +20,7 @@ use crate::telemetry::spans::chain;
 /// what the message says.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fields {
-    /// Whether the ids of the trace are there: not where they would lead nowhere, which is said in many letters.
+    /// Whether the ids of the trace are there. Where they would lead nowhere, they would only make lines long.
     pub(super) trace_ids: bool,
 }
 

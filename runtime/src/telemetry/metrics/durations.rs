@@ -19,13 +19,12 @@ impl Durations {
         Self(HistogramWithExemplars::new(bounds.iter().copied()))
     }
 
-    /// Counts one. If it belongs to a trace that is recorded, the trace becomes the example of its
-    /// bucket.
+    /// Counts one. If it belongs to a trace that this process records, the trace becomes the example of
+    /// its bucket.
     pub(crate) fn observe(&self, duration: Duration, context: Option<&Context>) {
         let exemplar = context.and_then(|context| {
             let span = context.span();
-            let span = span.span_context();
-            (span.is_sampled() && span.is_valid()).then(|| Exemplar(span.trace_id()))
+            span.is_recording().then(|| Exemplar(span.span_context().trace_id()))
         });
         let now = exemplar.as_ref().map(|_| SystemTime::now());
         self.0.observe(duration.as_secs_f64(), exemplar, now);

@@ -159,7 +159,7 @@ impl LastError {
 #[derive(Debug, Clone)]
 struct Http {
     client: Client<Connector, Full<Bytes>>,
-    /// As the settings have them: they win over those of the builder.
+    /// As the settings have them: they win over what the builder takes from the environment once more.
     headers: HeaderMap,
     last_error: LastError,
 }
