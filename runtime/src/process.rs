@@ -51,7 +51,7 @@ struct EndedAtOnce(&'static str);
 
 fn reason(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "another process has taken it".to_owned(),
+        io::ErrorKind::AddrInUse => "it is taken".to_owned(),
         io::ErrorKind::PermissionDenied => "this user may not".to_owned(),
         _ => error.to_string(),
     }

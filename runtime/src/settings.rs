@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 pub use duration::{InvalidDuration, go_duration, timeout};
 pub use host_port::{HostPort, InvalidHostPort};
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::telemetry::requests::{RequestLog, request_log};
 
@@ -64,5 +64,8 @@ pub fn port(text: &str) -> Result<u16, &'static str> {
 }
 
 fn log_filter(text: &str) -> Result<Targets, &'static str> {
-    text.parse().map_err(|_| "expected a level or directives such as info,voting=debug")
+    // To tracing, a word that is no level is a target, and all others are silent: a typing error would end the log.
+    let is_directive = |part: &str| part.contains('=') || part.parse::<LevelFilter>().is_ok();
+    let filter = text.parse().ok().filter(|_| text.split(',').all(is_directive));
+    filter.ok_or("expected a level or directives such as info,voting=debug")
 }

@@ -147,6 +147,7 @@ pub fn behaves(binary: &str, name: &str, required: &[(&str, &str)], settings: &[
         ("SHUTDOWN_DELAY", "-1s", "expected a duration such as 150ms, 1.5s or 1m30s"),
         ("LOG_FORMAT", "xml", ""),
         ("RUST_LOG", "a=b=c", "expected a level or directives"),
+        ("RUST_LOG", "inof", "expected a level or directives such as info,voting=debug"),
         ("REQUEST_LOG", "1.5", "expected a number from 0.0 (none) to 1.0 (all)"),
         ("OTEL_TRACES_SAMPLER", "sometimes", "expected"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://collector", "expected"),

@@ -23,7 +23,7 @@ pub struct Settings {
 /// How, and how long, to vote.
 #[derive(Debug, Clone, Args)]
 pub struct VotingSettings {
-    /// Value of the Host header, if it shall not be the one of WEB_HOST
+    /// Value of the Host header, if it should differ from that of WEB_HOST
     #[arg(long, env, value_parser = host_override)]
     pub host_override: Option<HeaderValue>,
 

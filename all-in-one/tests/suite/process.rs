@@ -63,9 +63,7 @@ fn a_port_that_is_taken_is_named() {
         let output = on_free_ports().env(setting, &port).output();
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{stderr}");
-        let expected = format!(
-            "error: {setting}: cannot listen on port {port}: another process has taken it\n"
-        );
+        let expected = format!("error: {setting}: cannot listen on port {port}: it is taken\n");
         assert_eq!(stderr, expected);
     }
 }

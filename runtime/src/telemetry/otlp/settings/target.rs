@@ -73,7 +73,7 @@ impl Protocol {
 /// An URL, or `host:port`, which stands for `http://host:port`: both are written everywhere.
 fn endpoint(text: &str) -> Result<Uri, &'static str> {
     let expected = "expected an address such as collector:4317 or https://collector:4318, \
-        without user and password (those belong into OTEL_EXPORTER_OTLP_HEADERS)";
+        without user and password (those belong in OTEL_EXPORTER_OTLP_HEADERS)";
     let has_scheme = text.contains("://");
     let url = if has_scheme { text.to_owned() } else { format!("http://{text}") };
     let uri: Uri = url.parse().map_err(|_| expected)?;
