@@ -26,7 +26,9 @@ pub(crate) async fn accept(listener: &TcpListener) -> (FirstBytes, SocketAddr) {
             Err(error)
                 if matches!(
                     error.kind(),
-                    ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset
+                    ErrorKind::ConnectionAborted
+                        | ErrorKind::ConnectionReset
+                        | ErrorKind::ConnectionRefused
                 ) => {}
             Err(error) => {
                 let address = listener.local_addr().map(|address| address.to_string());

@@ -88,8 +88,7 @@ impl Telemetry {
     /// one, also where nothing is exported, because the proxies of a mesh make spans only for such requests.
     #[must_use]
     pub fn starting_traces(self) -> Self {
-        let starter = self.otlp.as_ref().and_then(Otlp::starter);
-        let spans = self.spans.with_starter(starter);
+        let spans = self.spans.with_starter(|| self.otlp.as_ref()?.starter());
         Self { spans, ..self }
     }
 

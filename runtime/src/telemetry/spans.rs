@@ -35,8 +35,9 @@ impl Spans {
         Self { tracer, starter: None, propagator }
     }
 
-    /// The same with something that starts traces.
-    pub(super) fn with_starter(self, starter: Option<SdkTracer>) -> Self {
+    /// The same with something that starts traces where there is no tracer.
+    pub(super) fn with_starter(self, starter: impl FnOnce() -> Option<SdkTracer>) -> Self {
+        let starter = if self.tracer.is_none() { starter() } else { None };
         Self { starter, ..self }
     }
 
