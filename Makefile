@@ -30,7 +30,7 @@ test:
 	cargo test --workspace
 	cargo test -p emojivoto-e2e --features browser,manifests,compose,observability,openapi
 
-# Untagged as well, for `kubectl apply -f k8s/web.yml` and its like.
+# Untagged as well, for `kubectl apply -f k8s/base/web.yml` and its like.
 images:
 	set -e; for service in $(SERVICES); do \
 	    docker build --target $$service --build-arg REVISION=$(REVISION) -t emojivoto-$$service:$(VERSION) -t emojivoto-$$service .; \

@@ -1,5 +1,6 @@
 //! The Kubernetes manifests against Kubernetes' own schemas (and the Prometheus Operator's) and against what clusters, tutorials and
-//! meshes rely on; what a drill adds to them; and the two other files that have a linter, the `Dockerfile` and `proto/`.
+//! meshes rely on; what a drill adds to them; the two other files that have a linter, the `Dockerfile` and `proto/`; and that no
+//! file here is a symbolic link.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -160,20 +161,23 @@ fn pods_are_probed_on_the_admin_port_and_bounded() {
 }
 
 #[test]
+fn the_suite_is_the_base_and_nothing_more() {
+    let suite = root().join("k8s");
+    // What `k8s` alone had, the variants would lack.
+    assert_eq!(render(&suite), render(&suite.join("base")));
+    assert_eq!(manifests(&suite), BTreeSet::new(), "manifests belong into the base");
+}
+
+#[test]
 fn every_file_can_be_applied_alone() {
-    let directory = root().join("k8s");
-    let kustomization = documents(&read(&directory.join("kustomization.yaml"))).remove(0);
-    let listed: BTreeSet<String> = list(&kustomization["resources"])
+    let directory = root().join("k8s/base");
+    let listed: BTreeSet<String> = list(&kustomization(&directory)["resources"])
         .iter()
         .filter_map(Value::as_str)
         .map(str::to_owned)
         .collect();
-    let present: BTreeSet<String> = entries(&directory)
-        .iter()
-        .filter(|path| path.extension().is_some_and(|extension| extension == "yml"))
-        .map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned())
-        .collect();
-    assert_eq!(present, listed, "files and `resources` of k8s/kustomization.yaml differ");
+    let present = manifests(&directory);
+    assert_eq!(present, listed, "files and `resources` of k8s/base/kustomization.yaml differ");
 
     for file in &listed {
         let documents = documents(&read(&directory.join(file)));
@@ -209,7 +213,11 @@ fn every_file_can_be_applied_alone() {
 
 #[test]
 fn every_image_is_tagged_with_the_version_in_one_place() {
-    let kustomization = documents(&read(&root().join("k8s/kustomization.yaml"))).remove(0);
+    let mut naming = kustomizations();
+    naming.retain(|directory| !kustomization(directory)["images"].is_null());
+    let base = root().join("k8s/base");
+    assert_eq!(naming, [base.as_path()], "images are named in more than one place");
+    let kustomization = kustomization(&base);
     let images: BTreeSet<_> = list(&kustomization["images"])
         .iter()
         .map(|i| (i["name"].as_str(), i["newTag"].as_str()))
@@ -262,6 +270,31 @@ fn the_dockerfile_has_no_lint() {
 #[test]
 fn the_protocol_has_no_lint() {
     run(Command::new(tool("buf")).arg("lint").arg(root().join("proto")));
+}
+
+/// Where Windows or an archive knows no links, a file with a path in it takes the place of one.
+#[test]
+fn no_file_is_a_symbolic_link() {
+    if !root().join(".git").exists() {
+        return; // an archive, which cannot say what is tracked
+    }
+    let files = run(Command::new(tool("git")).current_dir(root()).args(["ls-files", "--stage"]));
+    assert!(files.contains("\tREADME.md\n"), "the files of another repository: {files}");
+    let links: Vec<_> = files.lines().filter(|file| file.starts_with("120000 ")).collect();
+    assert_eq!(links, [""; 0]);
+}
+
+fn kustomization(directory: &Path) -> Value {
+    documents(&read(&directory.join("kustomization.yaml"))).remove(0)
+}
+
+/// The names of the manifests that lie in a directory.
+fn manifests(directory: &Path) -> BTreeSet<String> {
+    entries(directory)
+        .iter()
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yml"))
+        .map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned())
+        .collect()
 }
 
 fn workloads(documents: &[Value]) -> Vec<&Value> {

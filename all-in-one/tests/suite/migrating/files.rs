@@ -6,12 +6,12 @@ use super::{MIGRATING, Rows};
 
 const DOCKERFILE: &str = include_str!("../../../../Dockerfile");
 const COMPOSE: &str = include_str!("../../../../docker-compose.yml");
-const INGRESS: &str = include_str!("../../../../k8s/ingress.yml");
+const INGRESS: &str = include_str!("../../../../k8s/base/ingress.yml");
 const WORKLOADS: [(&str, &str); 4] = [
-    ("emoji-svc", include_str!("../../../../k8s/emoji.yml")),
-    ("voting-svc", include_str!("../../../../k8s/voting.yml")),
-    ("web-svc", include_str!("../../../../k8s/web.yml")),
-    ("vote-bot", include_str!("../../../../k8s/vote-bot.yml")),
+    ("emoji-svc", include_str!("../../../../k8s/base/emoji.yml")),
+    ("voting-svc", include_str!("../../../../k8s/base/voting.yml")),
+    ("web-svc", include_str!("../../../../k8s/base/web.yml")),
+    ("vote-bot", include_str!("../../../../k8s/base/vote-bot.yml")),
 ];
 
 /// How often something stands in a text.
