@@ -7,6 +7,7 @@ UNTAGGED := $(SERVICES:%=emojivoto-%:latest)
 REVISION := $(shell git rev-parse HEAD 2>/dev/null)
 CLUSTER  ?= emojivoto
 COMPOSE   = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+OBSERVED  = -f docker-compose.yml -f observability/compose.yml
 
 # For Compose, which builds with it.
 export EMOJIVOTO_REVISION = $(REVISION)
@@ -17,7 +18,7 @@ help:
 	@echo 'make test     install what the tests need, then run all of them'
 	@echo 'make up       build and start the suite with Compose: http://localhost:8081'
 	@echo 'make observe  the same with Prometheus, Grafana and Jaeger: http://localhost:3000'
-	@echo 'make down     stop that, and remove it'
+	@echo 'make down     stop either, and remove it'
 	@echo 'make images   build the four images, tagged $(VERSION) and latest'
 	@echo 'make k3d      build, load into a k3d cluster and apply: http://localhost:8081'
 	@echo 'make kind     the same with kind, which has no ingress: port-forward to look at it'
@@ -41,14 +42,14 @@ up:
 	@echo 'http://localhost:8081'
 
 observe:
-	$(COMPOSE) --profile observability up --build --detach
+	$(COMPOSE) $(OBSERVED) up --build --detach
 	@echo 'suite       http://localhost:8081'
 	@echo 'Grafana     http://localhost:3000'
 	@echo 'Prometheus  http://localhost:9090'
 	@echo 'Jaeger      http://localhost:16686'
 
 down:
-	$(COMPOSE) --profile observability down --volumes
+	$(COMPOSE) $(OBSERVED) down --volumes
 
 # Puts the rules of observability/ into the PrometheusRule for Kubernetes.
 rules: RULE = k8s/components/prometheus-operator/prometheus-rule.yml

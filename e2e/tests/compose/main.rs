@@ -10,7 +10,7 @@ use serde_json::Value;
 use suite::{REVISION, SERVICES, Suite};
 
 mod images;
-mod profile;
+mod stack;
 mod suite;
 
 const WEB: &str = "localhost:8081";
@@ -47,6 +47,7 @@ fn the_suite_runs_votes_recovers_and_stops() {
     suite.compose(&["stop"]);
     for service in SERVICES {
         assert_eq!(suite.inspect(service)["State"]["ExitCode"], 0, "{service} did not end well");
+        has_tried_no_export(&suite, service);
     }
 }
 
@@ -77,6 +78,16 @@ fn says_what_it_is_built_from(suite: &Suite, service: &str) {
     let metrics = http_get(&admin, "/metrics").unwrap_or_else(|e| panic!("{service}: {e}")).body;
     let build = metrics.lines().find(|line| line.starts_with("emojivoto_build_info{"));
     assert!(build.is_some_and(|line| line.contains(REVISION)), "{service}: {build:?}");
+}
+
+/// Of a process that has ended, and with it whatever it would have exported: it says where to, and what is lost.
+fn has_tried_no_export(suite: &Suite, service: &str) {
+    let log = suite.compose(&["logs", "--no-color", service]);
+    assert!(log.contains("INFO"), "{service} has a log: {log}");
+    let words = ["export", "spans"];
+    let tried: Vec<_> =
+        log.lines().filter(|line| words.iter().any(|word| line.contains(word))).collect();
+    assert!(tried.is_empty(), "{service}: {tried:#?}");
 }
 
 /// One emoji wins a vote, the doughnut never does.

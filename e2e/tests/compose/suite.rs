@@ -76,7 +76,8 @@ impl Suite {
             .args(&self.program[1..])
             .args(["--project-name", "emojivoto-e2e", "--file"])
             .arg(root().join("docker-compose.yml"))
-            .env("EMOJIVOTO_TAG", TAG);
+            .env("EMOJIVOTO_TAG", TAG)
+            .env_remove("OTEL_EXPORTER_OTLP_ENDPOINT");
         command
     }
 

@@ -98,7 +98,7 @@ fn what_is_provisioned_fits_together() {
     let interval = &yaml("observability/prometheus/prometheus.yml")["global"]["scrape_interval"];
     assert_eq!(&source("prometheus")["jsonData"]["timeInterval"], interval);
 
-    let compose = yaml("docker-compose.yml");
+    let compose = yaml("observability/compose.yml");
     let grafana = compose["services"]["grafana"]["volumes"].to_string();
     let provider = yaml("observability/grafana/provisioning/dashboards/dashboards.yml");
     let path = text(&provider["providers"][0]["options"], "path");
