@@ -1,4 +1,4 @@
-//! The real `docker-compose.yml` on a real engine.
+//! The real `docker-compose.yml`, by Compose v2 on a real engine.
 //!
 //! The images are the `Dockerfile`'s own final stages around binaries that are compiled here, outside of a
 //! container: its build stage needs a base image from a registry, which a test cannot count on.

@@ -1,87 +1,116 @@
-//! `observability/compose.yml`, as far as it can be told without its images, which a test cannot pull.
+//! `observability/compose.yml`, as far as it can be told without its images, which a test cannot pull: what Compose makes
+//! of it. That is asked of Compose 1.29, too, where somebody has it.
 
-use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use emojivoto_e2e::{root, wait};
+use emojivoto_e2e::{root, run, wait};
 use serde_json::Value;
 
 use crate::suite::{SERVICES, program};
 
-const SUITE: &str = "docker-compose.yml";
-const FILE: &str = "observability/compose.yml";
+const SUITE: &[&str] = &["docker-compose.yml"];
+const WITH_STACK: &[&str] = &["docker-compose.yml", "observability/compose.yml"];
 const STACK: [&str; 3] = ["prometheus", "grafana", "jaeger"];
 
 #[test]
 fn the_second_file_adds_a_stack_and_the_suite_exports_to_it() {
-    let own = Some("http://collector:4318");
-    for with in [config(&[SUITE, FILE], None), config(&[SUITE, FILE], own)] {
-        for name in STACK {
-            is_pinned_and_locked_down(name, &with["services"][name]);
-        }
-        for service in SERVICES {
-            assert_eq!(endpoint(&with, service), "http://jaeger:4317");
+    for compose in composes() {
+        let own = Some("http://collector:4318");
+        for with in [compose.config(WITH_STACK, None), compose.config(WITH_STACK, own)] {
+            assert_eq!(names(&with), sorted(SERVICES.into_iter().chain(STACK)));
+            for service in SERVICES {
+                assert_eq!(endpoint(&with, service), "http://jaeger:4317", "{service}");
+            }
         }
     }
-}
-
-fn is_pinned_and_locked_down(name: &str, service: &Value) {
-    let image = service["image"].as_str().unwrap_or_default();
-    let (_, tag) = image.split_once(':').unwrap_or_else(|| panic!("{name}: {image}: no tag"));
-    let numbers: Vec<_> = tag.trim_start_matches('v').split('.').collect();
-    assert!(
-        numbers.len() == 3 && numbers.iter().all(|number| number.parse::<u16>().is_ok()),
-        "{image} is not pinned"
-    );
-    assert_eq!(service["read_only"], true, "{name}");
-    assert_eq!(service["cap_drop"], serde_json::json!(["ALL"]), "{name}");
-    assert!(service["healthcheck"]["test"].is_array(), "{name}");
 }
 
 #[test]
 fn the_suite_alone_exports_only_where_it_is_told_to() {
-    let alone = config(&[SUITE], None);
-    let mut services: Vec<_> = alone["services"].as_object().expect("services").keys().collect();
-    services.sort();
-    assert_eq!(services, ["emoji-svc", "vote-bot", "voting-svc", "web"]);
-
-    let own = config(&[SUITE], Some("http://collector:4318"));
-    for service in SERVICES {
-        assert_eq!(endpoint(&alone, service), Value::Null, "{service}");
-        assert_eq!(endpoint(&own, service), "http://collector:4318", "{service}");
+    for compose in composes() {
+        let alone = compose.config(SUITE, None);
+        let own = compose.config(SUITE, Some("http://collector:4318"));
+        assert_eq!(names(&alone), sorted(SERVICES));
+        for service in SERVICES {
+            assert_eq!(endpoint(&alone, service), Value::Null, "{service}");
+            assert_eq!(endpoint(&own, service), "http://collector:4318", "{service}");
+        }
     }
 }
 
-/// What is added to a service of the suite is where its traces go, and nothing else.
 #[test]
-fn the_suite_is_otherwise_the_same_with_the_stack() {
-    let mut with = config(&[SUITE, FILE], None);
-    let alone = config(&[SUITE], None);
-    for service in SERVICES {
-        let with = &mut with["services"][service];
-        with["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"] = Value::Null;
-        assert_eq!(*with, alone["services"][service], "{service}");
+fn with_the_stack_the_suite_is_otherwise_the_same() {
+    for compose in composes() {
+        let alone = compose.config(SUITE, None);
+        let mut with = compose.config(WITH_STACK, None);
+        for service in SERVICES {
+            let with = &mut with["services"][service];
+            with["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"] = Value::Null;
+            assert_eq!(*with, alone["services"][service], "{service}");
+        }
+    }
+}
+
+#[test]
+fn the_stack_is_pinned_and_locked_down() {
+    for compose in composes() {
+        let config = compose.config(WITH_STACK, None);
+        for name in STACK {
+            let service = &config["services"][name];
+            let image = service["image"].as_str().unwrap_or_default();
+            let (_, tag) =
+                image.split_once(':').unwrap_or_else(|| panic!("{name}: {image}: no tag"));
+            let numbers: Vec<_> = tag.trim_start_matches('v').split('.').collect();
+            assert!(
+                numbers.len() == 3 && numbers.iter().all(|number| number.parse::<u16>().is_ok()),
+                "{image} is not pinned"
+            );
+            assert_eq!(service["read_only"], true, "{name}");
+            assert_eq!(service["cap_drop"], serde_json::json!(["ALL"]), "{name}");
+            assert!(service["healthcheck"]["test"].is_array(), "{name}");
+        }
     }
 }
 
 #[test]
 fn the_stack_is_for_this_machine_and_cannot_change_its_configuration() {
-    let text = fs::read_to_string(root().join(FILE)).expect("it is readable");
-    let compose: Value = serde_saphyr::from_str(&text).expect("it is YAML");
-    for name in STACK {
-        let list = |key: &str| {
-            let list = compose["services"][name][key].as_array().into_iter().flatten();
-            list.map(|item| item.as_str().expect("a text").to_owned()).collect::<Vec<_>>()
-        };
-        assert!(!list("ports").is_empty(), "{name}");
-        for port in list("ports") {
-            assert!(port.starts_with("127.0.0.1:"), "{name}: {port}: none of them has a login");
+    for compose in composes() {
+        let config = compose.config(WITH_STACK, None);
+        let mut mounted = Vec::new();
+        for name in STACK {
+            let list = |key: &str| config["services"][name][key].as_array().cloned();
+            let ports = list("ports").expect("ports");
+            assert!(!ports.is_empty(), "{name}");
+            for port in ports {
+                assert_eq!(listens(&port), "127.0.0.1", "{name}: {port}: none of them has a login");
+            }
+            for volume in list("volumes").unwrap_or_default() {
+                let (source, read_only) = mount(&volume);
+                assert!(Path::new(source).exists(), "{name}: {volume}: nothing to mount");
+                assert!(read_only, "{name}: {volume}");
+                mounted.push(source.to_owned());
+            }
         }
-        for volume in list("volumes") {
-            let parts: Vec<_> = volume.split(':').collect();
-            assert!(root().join(parts[0]).exists(), "{name}: {volume}: nothing to mount");
-            assert_eq!(parts[2], "ro", "{name}: {volume}");
-        }
+        let configurations = root().join("observability");
+        assert!(mounted.iter().all(|source| Path::new(source).starts_with(&configurations)));
+        assert_eq!(mounted.len(), 5, "{mounted:?}");
+    }
+}
+
+/// The address that a port is published on. Compose 1.29 writes a port as `127.0.0.1:9090:9090/tcp`.
+fn listens(port: &Value) -> &str {
+    match port.as_str() {
+        Some(text) => text.split(':').next().expect("a first part"),
+        None => port["host_ip"].as_str().unwrap_or_default(),
+    }
+}
+
+/// What is mounted, and whether it can only be read. Compose 1.29 writes a volume as `source:target:ro`.
+fn mount(volume: &Value) -> (&str, bool) {
+    match volume.as_str().map(|text| text.split(':').collect::<Vec<_>>()) {
+        Some(parts) => (parts[0], parts.get(2) == Some(&"ro")),
+        None => (volume["source"].as_str().unwrap_or_default(), volume["read_only"] == true),
     }
 }
 
@@ -89,18 +118,42 @@ fn endpoint(config: &Value, service: &str) -> Value {
     config["services"][service]["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"].clone()
 }
 
-/// What Compose makes of these files, without a word of warning.
-fn config(files: &[&str], endpoint: Option<&str>) -> Value {
-    let program = program();
-    let mut command = Command::new(&program[0]);
-    command.args(&program[1..]).current_dir(root());
-    command.args(files.iter().flat_map(|file| ["--file", file]));
-    command.arg("config").env_remove("OTEL_EXPORTER_OTLP_ENDPOINT");
-    command.envs(endpoint.map(|endpoint| ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)));
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
-    let output = wait(child, &format!("{command:?}"));
-    assert!(output.status.success() && output.stderr.is_empty(), "{command:?}: {output:?}");
-    let yaml = String::from_utf8(output.stdout).expect("text");
-    serde_saphyr::from_str(&yaml).unwrap_or_else(|e| panic!("{e}\n{yaml}"))
+fn names(config: &Value) -> Vec<&str> {
+    sorted(config["services"].as_object().expect("services").keys().map(String::as_str))
+}
+
+fn sorted<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut names: Vec<_> = names.into_iter().collect();
+    names.sort_unstable();
+    names
+}
+
+/// A version of Compose, by how it is called.
+struct Compose(Vec<PathBuf>);
+
+/// Version 2, and version 1 if it is on the `PATH`.
+fn composes() -> Vec<Compose> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let old = std::env::split_paths(&path)
+        .map(|directory| directory.join("docker-compose"))
+        .find(|file| file.is_file())
+        .filter(|file| run(Command::new(file).args(["version", "--short"])).starts_with("1."));
+    [Some(program()), old.map(|file| vec![file])].into_iter().flatten().map(Compose).collect()
+}
+
+impl Compose {
+    /// What it makes of these files, without a word of warning.
+    fn config(&self, files: &[&str], endpoint: Option<&str>) -> Value {
+        let mut command = Command::new(&self.0[0]);
+        command.args(&self.0[1..]).current_dir(root());
+        command.args(files.iter().flat_map(|file| ["--file", file]));
+        command.arg("config").env_remove("OTEL_EXPORTER_OTLP_ENDPOINT");
+        command.envs(endpoint.map(|endpoint| ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
+        let output = wait(child, &format!("{command:?}"));
+        assert!(output.status.success() && output.stderr.is_empty(), "{command:?}: {output:?}");
+        let yaml = String::from_utf8(output.stdout).expect("text");
+        serde_saphyr::from_str(&yaml).unwrap_or_else(|e| panic!("{e}\n{yaml}"))
+    }
 }

@@ -25,7 +25,6 @@ pub(super) struct Suite {
 impl Suite {
     pub(super) fn up() -> Self {
         let suite = Self { program: program() };
-        suite.compose(&["config", "--quiet"]);
         suite.down(); // what a killed run left behind
         suite.compose(&["up", "--detach", "--no-build"]);
         suite
@@ -107,12 +106,17 @@ impl Drop for Suite {
     }
 }
 
-/// How Compose is called here: `docker compose` or, for want of that, `docker-compose`.
+/// How Compose v2 is called here: as what `.ci/install` built or, where it had no need to, as `docker compose`.
 pub(super) fn program() -> Vec<PathBuf> {
-    let docker = tool("docker");
-    let v2 = Command::new(&docker)
-        .args(["compose", "version"])
-        .output()
-        .is_ok_and(|o| o.status.success());
-    if v2 { vec![docker, "compose".into()] } else { vec![tool("docker-compose")] }
+    let built = root().join("target/tools/bin/docker-compose");
+    if built.is_file() {
+        return vec![built];
+    }
+    let plugin = vec![tool("docker"), "compose".into()];
+    let version = Command::new(&plugin[0]).args(["compose", "version"]).output();
+    assert!(
+        version.is_ok_and(|output| output.status.success()),
+        "this test needs Compose v2, which is not here: run .ci/install"
+    );
+    plugin
 }
