@@ -1,4 +1,5 @@
-//! The running suite in a real Prometheus that is configured by `observability/`, and in a real collector.
+//! The running suite in a real Prometheus that is configured by `observability/`, and its traces in a real
+//! Jaeger.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -10,8 +11,8 @@ use prometheus::{DIRECTORY, Prometheus};
 use serde_json::Value;
 use suite::Suite;
 
-mod collector;
 mod dashboard;
+mod jaeger;
 mod prometheus;
 mod suite;
 
