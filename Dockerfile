@@ -17,6 +17,8 @@ ENV RUSTFLAGS="-C target-feature=+crt-static"
 # Cargo wants every member of the workspace to be there.
 COPY Cargo.toml Cargo.lock ./
 COPY proto/Cargo.toml proto/
+COPY net/Cargo.toml net/
+COPY telemetry/Cargo.toml telemetry/
 COPY runtime/Cargo.toml runtime/
 COPY emoji-svc/Cargo.toml emoji-svc/
 COPY voting-svc/Cargo.toml voting-svc/
@@ -32,7 +34,7 @@ RUN set -eu; \
         : > "$crate/src/lib.rs"; \
         echo 'fn main() {}' > "$crate/src/main.rs"; \
     done; \
-    for script in proto runtime; do echo 'fn main() {}' > "$script/build.rs"; done; \
+    for script in proto telemetry; do echo 'fn main() {}' > "$script/build.rs"; done; \
     mkdir all-in-one/benches; \
     touch all-in-one/benches/telemetry.rs; \
     touch e2e/tests/browser.rs e2e/tests/compose.rs e2e/tests/manifests.rs e2e/tests/observability.rs \

@@ -3,13 +3,11 @@
 //! Each kind is a test target behind a feature of its own, so that `cargo test --workspace`
 //! asks for nothing but Rust and `make test` runs them all. This library holds what they share.
 
-use std::io::{self, Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The root of the repository.
 ///
@@ -95,56 +93,4 @@ pub fn run(command: &mut Command) -> String {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {}\n{stdout}{stderr}", output.status);
     stdout
-}
-
-/// Tries until an attempt succeeds, and returns what it gave.
-///
-/// # Panics
-/// When none did within the time, with the reason of the last.
-pub fn eventually<T>(
-    what: &str,
-    within: Duration,
-    mut attempt: impl FnMut() -> Result<T, String>,
-) -> T {
-    let deadline = Instant::now() + within;
-    loop {
-        let reason = match attempt() {
-            Ok(value) => return value,
-            Err(reason) => reason,
-        };
-        assert!(Instant::now() < deadline, "{what}: not within {within:?}, but: {reason}");
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "no runtime here, whose tasks it would stop"
-        )]
-        thread::sleep(Duration::from_millis(50)); // so as not to starve what is looked at
-    }
-}
-
-/// An answer over HTTP.
-#[derive(Debug)]
-pub struct Response {
-    /// The status code.
-    pub status: u16,
-    /// Everything after the headers.
-    pub body: String,
-}
-
-/// `GET`s a target such as `/api/list` from an address such as `localhost:8081`.
-///
-/// Speaks HTTP/1.0, where the body is never chunked and ends with the connection.
-///
-/// # Errors
-/// When nobody answers within ten seconds, or with anything but HTTP.
-pub fn http_get(address: &str, target: &str) -> io::Result<Response> {
-    let mut connection = TcpStream::connect(address)?;
-    connection.set_read_timeout(Some(Duration::from_secs(10)))?;
-    write!(connection, "GET {target} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer)?;
-
-    let not_http = || io::Error::new(io::ErrorKind::InvalidData, format!("not HTTP: {answer:?}"));
-    let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(not_http)?;
-    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(not_http)?;
-    Ok(Response { status, body: body.to_owned() })
 }

@@ -7,7 +7,8 @@ use emojivoto_proto::{
     MAX_REQUEST_BYTES,
     emoji::{self, emoji_service_server::EmojiServiceServer},
 };
-use emojivoto_runtime::{Error, Lifecycle, Telemetry, grpc};
+use emojivoto_runtime::{Error, Lifecycle, grpc};
+use emojivoto_telemetry::Telemetry;
 use service::Ballot;
 pub use settings::Settings;
 use tokio::net::TcpListener;

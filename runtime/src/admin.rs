@@ -3,13 +3,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::{Router, extract::State, response::IntoResponse, routing::get};
+use emojivoto_telemetry::{Observability, metrics::Format};
 use http::{HeaderMap, StatusCode, header};
 use tower_http::compression::CompressionLayer;
 
-use crate::{
-    lifecycle::Stop,
-    telemetry::metrics::{Format, Metrics},
-};
+use crate::lifecycle::Stop;
 
 /// The services of the process, by name, for `/ready`.
 #[derive(Debug, Clone, Default)]
@@ -49,18 +47,21 @@ impl Services {
 
 /// `/live` answers as long as the process runs, `/ready` with 200 or 503 and the reason, `/metrics`
 /// in the format that is asked for.
-pub(crate) fn router(services: Services, metrics: Metrics) -> Router {
+pub(crate) fn router(services: Services, observability: Arc<Observability>) -> Router {
     Router::new()
         .route("/", get("/live\n/ready\n/metrics\n"))
         .route("/live", get("live\n"))
         .route("/ready", get(ready).with_state(services))
         // A scrape shrinks to a twentieth.
-        .route("/metrics", get(scrape).with_state(metrics).layer(CompressionLayer::new()))
+        .route("/metrics", get(scrape).with_state(observability).layer(CompressionLayer::new()))
 }
 
-async fn scrape(State(metrics): State<Metrics>, headers: HeaderMap) -> impl IntoResponse {
+async fn scrape(
+    State(observability): State<Arc<Observability>>,
+    headers: HeaderMap,
+) -> impl IntoResponse {
     let format = Format::accepted(headers.get(header::ACCEPT));
-    ([(header::CONTENT_TYPE, format.content_type())], metrics.render(format))
+    ([(header::CONTENT_TYPE, format.content_type())], observability.render(format))
 }
 
 async fn ready(State(services): State<Services>) -> (StatusCode, String) {
@@ -81,8 +82,9 @@ mod tests {
     use crate::Lifecycle;
 
     async fn ready(services: &Services) -> (u16, String) {
+        let observability = Observability::new(|_| None).expect("nothing to fail");
         let request = Request::get("/ready").body(Body::empty()).expect("a request");
-        let app = router(services.clone(), Metrics::of_process());
+        let app = router(services.clone(), Arc::new(observability));
         let answer = app.oneshot(request).await.expect("an answer");
         let status = answer.status().as_u16();
         let body = answer.into_body().collect().await.expect("a body").to_bytes();

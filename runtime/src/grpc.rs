@@ -2,14 +2,22 @@
 
 mod grpc_only;
 
-use std::{convert::Infallible, io};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::response::IntoResponse;
-use futures_util::{StreamExt as _, stream};
-use grpc_only::GrpcOnlyLayer;
-use http_body_util::{BodyStream, StreamBody};
+use emojivoto_telemetry::{Telemetry, grpc::Observer, record_error};
+use futures_util::StreamExt as _;
+use grpc_only::refusal;
+use http::{Request, Response};
+use http_body_util::{BodyStream, Either, StreamBody};
+use hyper::body::Incoming;
 use tokio::net::TcpListener;
-use tonic::{body::Body, server::NamedService, service::LayerExt as _, transport::Server};
+use tonic::{
+    Status,
+    body::Body,
+    server::NamedService,
+    service::{LayerExt as _, Routes, RoutesBuilder},
+};
 use tonic_health::{ServingStatus, pb::FILE_DESCRIPTOR_SET as HEALTH_DESCRIPTORS};
 use tonic_reflection::{
     pb::{
@@ -18,14 +26,9 @@ use tonic_reflection::{
     },
     server::Builder as Reflection,
 };
-use tower::{Service, util::MapRequestLayer};
+use tower::{Service, service_fn, util::MapRequestLayer};
 
-use crate::{
-    Error, Lifecycle, Telemetry,
-    accept::accept,
-    limits::{KEEPALIVE, MAX_HEAD_BYTES, MAX_STREAMS},
-    telemetry::grpc::ServerLayer,
-};
+use crate::{Error, Lifecycle, http as server};
 
 /// Serves `service` on `listener` until told to stop; returns when every RPC in flight has been
 /// answered. `descriptors` is the encoded descriptor set that reflection lists, and whose RPCs are
@@ -38,15 +41,13 @@ pub async fn serve<S>(
     lifecycle: Lifecycle,
 ) -> Result<(), Error>
 where
-    S: Service<http::Request<Body>, Error = Infallible>
-        + NamedService
-        + Clone
-        + Send
-        + Sync
-        + 'static,
+    S: Service<Request<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
     S::Response: IntoResponse,
     S::Future: Send + 'static,
 {
+    // Before all else, so that the first scrape finds all RPCs.
+    let all = [descriptors, HEALTH_DESCRIPTORS, REFLECTION_V1, REFLECTION_V1ALPHA];
+    let observer = Arc::new(Observer::server(&telemetry, &all));
     let (mut health, health_server) = tonic_health::server::health_reporter();
     health.set_serving::<S>().await;
     let reflection = || {
@@ -57,31 +58,31 @@ where
     // Tools such as grpcui keep their stream of questions open. It ends when the service stops, or the
     // drain would wait for it.
     let stop = lifecycle.clone();
-    let until_shutdown = MapRequestLayer::new(move |request: http::Request<Body>| {
+    let until_shutdown = MapRequestLayer::new(move |request: Request<Body>| {
         let shutdown = stop.shutdown();
         request.map(|body| Body::new(StreamBody::new(BodyStream::new(body).take_until(shutdown))))
     });
-    let connections = stream::unfold(listener, async |listener| {
-        let (connection, _) = accept(&listener).await;
-        Some((Ok::<_, io::Error>(connection), listener))
-    });
-    let observed = [descriptors, HEALTH_DESCRIPTORS, REFLECTION_V1, REFLECTION_V1ALPHA];
-    let server = Server::builder()
-        // HTTP/1 is let in only to be told, in words it understands, what this port speaks.
-        .accept_http1(true)
-        .max_concurrent_streams(MAX_STREAMS)
-        .http2_max_header_list_size(MAX_HEAD_BYTES)
-        .http2_keepalive_interval(Some(KEEPALIVE))
-        .http2_keepalive_timeout(Some(KEEPALIVE))
-        .layer(GrpcOnlyLayer)
-        // Inside of it, so that only RPCs are counted and traced.
-        .layer(ServerLayer::new(&telemetry, &observed))
+    let mut routes = RoutesBuilder::default();
+    routes
         .add_service(service)
         .add_service(health_server)
         .add_service(until_shutdown.named_layer(reflection().build_v1()?))
         // What older tools ask.
-        .add_service(until_shutdown.named_layer(reflection().build_v1alpha()?))
-        .serve_with_incoming_shutdown(connections, lifecycle.shutdown());
+        .add_service(until_shutdown.named_layer(reflection().build_v1alpha()?));
+    let routes = routes.routes().prepare();
+    let app = service_fn(move |request: Request<Incoming>| {
+        let (observer, routes) = (Arc::clone(&observer), routes.clone());
+        async move {
+            // First, so that only RPCs are counted and traced.
+            if let Some(refusal) = refusal(&request) {
+                return Ok(refusal.map(Either::Left));
+            }
+            let (request, call) = observer.start(request);
+            let answer = answer(routes, request, call.observed.timeout());
+            let answer = call.until_answered(answer).await?;
+            Ok::<_, Error>(answer.map(Either::Right))
+        }
+    });
     lifecycle.ready();
     let draining = async {
         lifecycle.draining().await;
@@ -96,7 +97,22 @@ where
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        result = server => Ok(result?),
+        served = server::serve(listener, app, &lifecycle) => Ok(served?),
         () = draining => unreachable!("it pends once it has told the health service"),
     }
+}
+
+/// What the services answer, or that they have not in the time that the caller gives them. tonic's own servers would
+/// say then that the call was cancelled.
+async fn answer(
+    mut routes: Routes,
+    request: Request<Body>,
+    limit: Option<Duration>,
+) -> Result<Response<Body>, Infallible> {
+    let answer = routes.call(request);
+    let Some(limit) = limit else { return answer.await };
+    tokio::time::timeout(limit, answer).await.unwrap_or_else(|elapsed| {
+        record_error(&elapsed);
+        Ok(Status::deadline_exceeded("no answer in time").into_http())
+    })
 }

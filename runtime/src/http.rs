@@ -1,24 +1,33 @@
-//! Serves HTTP/1.1 and HTTP/2 (h2c) until told to stop.
+//! Serves HTTP/1.1 and HTTP/2 (h2c) until told to stop; gRPC, which is HTTP/2, as well.
 
 use std::io;
 
-use axum::Router;
+use emojivoto_net::{
+    accept,
+    limits::{KEEPALIVE, MAX_HEAD_BYTES, MAX_STREAMS, SILENCE},
+};
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
 use tokio::net::TcpListener;
+use tower::Service;
 
-use crate::{
-    Lifecycle,
-    accept::accept,
-    limits::{KEEPALIVE, MAX_HEAD_BYTES, MAX_STREAMS, SILENCE},
-};
+use crate::{Error, Lifecycle};
 
 /// Serves `app` on `listener` until the service is told to stop; returns when every request in
 /// flight has been answered.
-pub async fn serve(listener: TcpListener, app: Router, lifecycle: &Lifecycle) -> io::Result<()> {
+pub async fn serve<S, B>(listener: TcpListener, app: S, lifecycle: &Lifecycle) -> io::Result<()>
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<Error>,
+    B: Body<Data: Send, Error: Into<Error>> + Send + 'static,
+{
     let mut server = Builder::new(TokioExecutor::new());
     server
         .http1()

@@ -4,22 +4,16 @@
 //! gets a bound listener and a [`Lifecycle`], serves through [`grpc`] or [`http`], and returns when
 //! it has drained.
 
-mod accept;
 mod admin;
 mod cli;
-mod first_bytes;
 pub mod grpc;
 mod healthcheck;
 pub mod http;
 mod lifecycle;
-mod limits;
 pub mod process;
 pub mod settings;
-pub mod telemetry;
-pub mod tls;
 
 pub use lifecycle::{Lifecycle, Stop};
-pub use telemetry::Telemetry;
 
 /// Any error that ends a service; its chain of sources goes to the log.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -5,7 +5,7 @@ use std::future::Future;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// A service's end of its life: it says when it is ready, and is told when to stop.
+/// What a service holds of its life: with it, it says when it is ready, and learns when to stop.
 #[derive(Debug, Clone)]
 pub struct Lifecycle {
     ready: watch::Sender<bool>,

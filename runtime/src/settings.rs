@@ -8,12 +8,11 @@ mod host_port;
 
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 pub use duration::{InvalidDuration, go_duration, timeout};
+use emojivoto_telemetry::LogArgs;
+pub use emojivoto_telemetry::share;
 pub use host_port::{HostPort, InvalidHostPort};
-use tracing_subscriber::filter::{LevelFilter, Targets};
-
-use crate::telemetry::requests::{RequestLog, request_log};
 
 /// What every process can be told.
 #[derive(Debug, Clone, Args)]
@@ -31,41 +30,16 @@ pub struct Common {
     #[arg(long, env, default_value = "10s", value_parser = go_duration)]
     pub shutdown_grace: Duration,
 
-    /// How log lines are written, to standard output
-    #[arg(long, env, default_value = "text")]
-    pub log_format: LogFormat,
-
-    /// What is logged: a level, or directives such as info,voting=debug
-    #[arg(long, env, default_value = "info", value_parser = log_filter)]
-    pub rust_log: Targets,
-
-    /// Share of the requests (of web) and votes (of vote-bot, voting-svc) that get a line, from 0.0 (none) to 1.0
-    /// (all); those that fail always do, unless it is 0
-    #[arg(long, env, default_value = "1.0", value_parser = request_log)]
-    pub(crate) request_log: RequestLog,
+    /// What is logged, and how.
+    #[command(flatten)]
+    pub logs: LogArgs,
 
     /// The OpenCensus agent of v11; accepted with a warning
     #[arg(long, env, hide = true)]
     pub oc_agent_host: Option<String>,
 }
 
-/// How log lines are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// A JSON object a line, for collectors.
-    Json,
-}
-
 /// Parses a port; 0 stands for any free one.
 pub fn port(text: &str) -> Result<u16, &'static str> {
     text.parse().map_err(|_| "expected a port number from 0 to 65535")
-}
-
-fn log_filter(text: &str) -> Result<Targets, &'static str> {
-    // To tracing, a word that is no level is a target, and all others are silent: a typing error would end the log.
-    let is_directive = |part: &str| part.contains('=') || part.parse::<LevelFilter>().is_ok();
-    let filter = text.parse().ok().filter(|_| text.split(',').all(is_directive));
-    filter.ok_or("expected a level or directives such as info,voting=debug")
 }

@@ -148,7 +148,7 @@ pub fn behaves(binary: &str, name: &str, required: &[(&str, &str)], settings: &[
         ("LOG_FORMAT", "xml", ""),
         ("RUST_LOG", "a=b=c", "expected a level or directives"),
         ("RUST_LOG", "inof", "expected a level or directives such as info,voting=debug"),
-        ("REQUEST_LOG", "1.5", "expected a number from 0.0 (none) to 1.0 (all)"),
+        ("REQUEST_LOG", "1.5", "expected a number from 0.0 to 1.0"),
         ("OTEL_TRACES_SAMPLER", "sometimes", "expected"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://collector", "expected"),
     ] {

@@ -49,6 +49,12 @@ impl Collector {
         Self::answering(Answer::NotNow, ANY_PORT).await
     }
 
+    /// One that asks to be left alone for longer than anybody waits: `RESOURCE_EXHAUSTED` over gRPC, 503 with
+    /// `Retry-After` over HTTP.
+    pub async fn refusing_for_an_hour() -> Self {
+        Self::answering(Answer::Later, ANY_PORT).await
+    }
+
     /// One that does not know whoever calls: `UNAUTHENTICATED` over gRPC, 401 over HTTP.
     pub async fn rejecting() -> Self {
         Self::answering(Answer::Never, ANY_PORT).await

@@ -3,7 +3,8 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use clap::{Args, Command};
-use emojivoto_runtime::{Error, Lifecycle, Stop, Telemetry};
+use emojivoto_runtime::{Error, Lifecycle, Stop};
+use emojivoto_telemetry::Telemetry;
 use emojivoto_voting_svc::{
     PollSettings,
     store::{MemoryStore, VoteStore},

@@ -4,11 +4,9 @@ mod observe;
 
 use std::{sync::Arc, time::Duration};
 
-use emojivoto_runtime::{
-    Error, Telemetry,
-    telemetry::{Context, InContext},
-    tls::{self, Connector},
-};
+use emojivoto_net::tls::{self, Connector};
+use emojivoto_runtime::Error;
+use emojivoto_telemetry::{Context, Telemetry};
 use http::{HeaderValue, Request, StatusCode, Version, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_util::{client::legacy::Client as HttpClient, rt::TokioExecutor};
@@ -59,8 +57,8 @@ pub(crate) enum WebAway {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     body: Vec<u8>,
-    /// The trace that the request was part of, if there is one.
-    pub(crate) context: Option<Context>,
+    /// Holds the trace that the request was part of, if there is one.
+    pub(crate) context: Context,
 }
 
 /// A client of web; clones share its connections.
@@ -119,24 +117,27 @@ impl Client {
             request.headers_mut().insert(header::HOST, host.clone());
         }
         let uri = request.uri().clone();
-        let observed = observer.start(template, &uri, request.headers_mut());
-        let context = observed.context();
-        let exchange = async {
+        let mut exchange = observer.start(template, &uri, request.headers_mut());
+        let answer = async {
             let response = http.request(request).await?;
             let status = response.status();
             // Read to its end, so that the connection can be used again.
             let body = Limited::new(response.into_body(), MAX_BODY_BYTES).collect().await?;
             Ok::<_, Error>((status, body.to_bytes().into()))
         };
-        let exchange = tokio::time::timeout(TIMEOUT, exchange);
-        let (answer, error_type) = match InContext::new(exchange, context.clone()).await {
+        let answer = exchange.run(tokio::time::timeout(TIMEOUT, answer));
+        let (answer, error_type) = match answer.await {
             Ok(answer) => (answer, "connection_error"),
             Err(elapsed) => (Err(elapsed.into()), "timeout"),
         };
         match &answer {
-            Ok((status, _)) => observed.answered(*status),
-            Err(error) => observed.unanswered(error_type, &**error),
+            Ok((status, _)) => exchange.observed.answered(*status),
+            Err(error) => {
+                exchange.record_error(&**error);
+                exchange.observed.unanswered(error_type);
+            }
         }
+        let context = exchange.context().clone();
         answer.map(|(status, body)| Answer { status, body, context })
     }
 }

@@ -9,17 +9,16 @@ mod settings;
 
 use std::{
     process::ExitCode,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use choice::Chooser;
 use client::{Answer, Client, WebAway};
 use emojivoto_runtime::{
-    Error, Lifecycle, Telemetry,
+    Error, Lifecycle,
     process::{self, Role},
-    telemetry::Context,
 };
+use emojivoto_telemetry::Telemetry;
 use metrics::Votes;
 pub use settings::{InvalidWebHost, Settings, VotingSettings, WebHost};
 use tokio::{task::JoinSet, time::interval};
@@ -61,8 +60,7 @@ pub async fn run(
     let mut pace = interval(Duration::from_secs_f64(voting.request_rate.recip()));
     let telemetry = telemetry.starting_traces();
     let client = Client::new(web_host, voting.host_override.clone(), telemetry.clone())?;
-    let bot = Bot { client, votes: Votes::new(), telemetry };
-    bot.telemetry.register(Arc::clone(&bot.votes));
+    let bot = Bot { client, votes: Votes::new(&telemetry), telemetry };
     let mut votes = JoinSet::new();
     let mut backoff: Option<Duration> = None;
     let mut end = std::pin::pin!(end(voting.time_to_live(), &lifecycle));
@@ -127,7 +125,7 @@ async fn end(time_to_live: Option<Duration>, lifecycle: &Lifecycle) {
 #[derive(Debug, Clone)]
 struct Bot {
     client: Client,
-    votes: Arc<Votes>,
+    votes: Votes,
     telemetry: Telemetry,
 }
 
@@ -141,7 +139,7 @@ impl Bot {
         let Answer { status, context, .. } = self.client.vote(choice).await?;
         sent.answered(status);
         if self.telemetry.logs_request(!status.is_success()) {
-            let _in_trace = context.map(Context::attach);
+            let _in_trace = context.attach();
             let mark = if status.is_success() { '✔' } else { '✖' };
             let (elapsed, status) = (start.elapsed().as_secs_f64() * 1_000.0, status.as_u16());
             tracing::info!(target: "vote-bot", "{mark} {choice} {status} {elapsed:.1}ms");

@@ -8,7 +8,8 @@ mod settings;
 pub mod store;
 
 use emojivoto_proto::voting::{self, VotingServer};
-use emojivoto_runtime::{Error, Lifecycle, Telemetry, grpc};
+use emojivoto_runtime::{Error, Lifecycle, grpc};
+use emojivoto_telemetry::Telemetry;
 pub use poll::{Poll, VoteError};
 use service::PollService;
 pub use settings::{PollSettings, Settings};
@@ -33,9 +34,7 @@ pub async fn serve<S: VoteStore>(
         "on purpose: FAILURE_RATE={failure_rate} (share of the votes meant to fail that do), \
          ARTIFICIAL_DELAY={delay}s (before every vote)"
     );
-    let store = Counted::new(store);
-    telemetry.register(store.votes());
-    let poll = Poll::new(store, &settings);
+    let poll = Poll::new(Counted::new(store, &telemetry), &settings);
     let service = VotingServer::new(PollService::new(poll, telemetry.clone()));
     grpc::serve(listener, service, voting::DESCRIPTORS, telemetry, lifecycle).await
 }

@@ -6,7 +6,7 @@ use emojivoto_proto::{
     Shortcode,
     voting::{ResultsResponse, Voting, VotingResult},
 };
-use emojivoto_runtime::{Telemetry, telemetry::record_error};
+use emojivoto_telemetry::{Telemetry, record_error};
 use tonic::Status;
 use tracing::Level;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use emojivoto_runtime::settings::{go_duration, port};
+use emojivoto_runtime::settings::{go_duration, port, share};
 
 /// The settings of voting-svc.
 #[derive(Debug, Clone, Args)]
@@ -21,30 +21,10 @@ pub struct Settings {
 #[derive(Debug, Clone, Args)]
 pub struct PollSettings {
     /// Share of the votes broken on purpose that fail, from 0.0 (none) to 1.0 (all)
-    #[arg(long, env, default_value = "1.0", value_parser = failure_rate)]
+    #[arg(long, env, default_value = "1.0", value_parser = share)]
     pub failure_rate: f64,
 
     /// How long every vote is held before it is counted, such as 150ms or 1.5s
     #[arg(long, env, default_value = "0s", value_parser = go_duration)]
     pub artificial_delay: Duration,
-}
-
-fn failure_rate(text: &str) -> Result<f64, &'static str> {
-    let rate: Option<f64> = text.parse().ok();
-    rate.filter(|rate| (0.0..=1.0).contains(rate)).ok_or("expected a number from 0.0 to 1.0")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failure_rate_is_a_share() {
-        for (text, rate) in [("0", 0.0), ("0.0", 0.0), ("0.25", 0.25), ("1", 1.0), ("1.0", 1.0)] {
-            assert_eq!(failure_rate(text), Ok(rate));
-        }
-        for text in ["", "-0.1", "1.1", "50%", "NaN", "inf", "0,5", "one"] {
-            failure_rate(text).expect_err(text);
-        }
-    }
 }

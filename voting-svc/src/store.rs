@@ -1,4 +1,5 @@
-//! Where votes are kept.
+//! Where votes are kept. Which store it is, the two binaries choose: `main.rs` here, and `lib.rs` in `all-in-one`.
+//! Whichever it is, `counted` goes around it.
 
 mod counted;
 mod memory;

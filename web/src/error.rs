@@ -10,12 +10,23 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use emojivoto_runtime::telemetry::record_error;
+use emojivoto_telemetry::record_error;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use tonic::Code;
 
-use crate::{upstream::CallError, views};
+use crate::upstream::CallError;
+
+/// Heading for the vote that this demo breaks on purpose.
+const BROKEN_HEADING: &str = "That vote failed, just as planned";
+
+/// What happened to the vote that this demo breaks on purpose.
+const BROKEN_MESSAGE: &str = "You did nothing wrong, and your vote was not counted: \
+    this demo breaks one kind of vote on purpose.";
+
+/// What to do about the vote that this demo breaks on purpose.
+const BROKEN_HINT: &str = "Can you find the failing route? A service mesh or a \
+    dashboard shows which of the calls between the services keeps failing.";
 
 /// Why a request got no other answer.
 #[derive(Debug, thiserror::Error)]
@@ -97,7 +108,7 @@ impl Error {
     /// What the client is told.
     pub(crate) fn message(&self) -> String {
         match self {
-            Self::BrokenOnPurpose(_) => views::BROKEN_MESSAGE.to_owned(),
+            Self::BrokenOnPurpose(_) => BROKEN_MESSAGE.to_owned(),
             _ => self.to_string(),
         }
     }
@@ -112,7 +123,7 @@ impl Error {
             Self::BodyTooSlow => "That took too long",
             Self::NotFound => "Nothing here",
             Self::MethodNotAllowed => "Not like this",
-            Self::BrokenOnPurpose(_) => views::BROKEN_HEADING,
+            Self::BrokenOnPurpose(_) => BROKEN_HEADING,
             Self::Page(_) => "Something broke",
             Self::Upstream(CallError { code, .. }) => match upstream_status(*code) {
                 StatusCode::SERVICE_UNAVAILABLE => "A service is away",
@@ -125,7 +136,7 @@ impl Error {
     /// What the reader of a page can do about it.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::BrokenOnPurpose(_) => Some(views::BROKEN_HINT),
+            Self::BrokenOnPurpose(_) => Some(BROKEN_HINT),
             Self::Upstream(_) => Some("Try again in a moment."),
             _ => None,
         }

@@ -1,6 +1,6 @@
 //! The web front end: ballot, leaderboard and HTTP API.
 //!
-//! `app` is the router, `routes` what it leads to, `observe` what is seen of it, `upstream` the two gRPC services behind it,
+//! `router` is the way in, `routes` what it leads to, `app` what those share, `observe` what is seen of it, `upstream` the two gRPC services behind it,
 //! `error` everything that can go wrong and what a client is told of it.
 
 mod app;
@@ -9,6 +9,7 @@ mod error;
 mod leaderboard;
 mod live;
 mod observe;
+mod router;
 mod routes;
 mod settings;
 mod upstream;
@@ -18,7 +19,8 @@ mod vote;
 use std::{sync::Arc, time::Duration};
 
 use app::App;
-use emojivoto_runtime::{Error, Lifecycle, Telemetry, http};
+use emojivoto_runtime::{Error, Lifecycle, http};
+use emojivoto_telemetry::Telemetry;
 pub use settings::{Backends, FrontEnd, Settings};
 use tokio::net::TcpListener;
 
@@ -34,13 +36,13 @@ pub async fn serve(
     lifecycle: Lifecycle,
 ) -> Result<(), Error> {
     let app = Arc::new(App::new(&backends, settings, &telemetry, lifecycle.clone()));
-    let router = app::router(Arc::clone(&app), telemetry);
+    let router = router::router(Arc::clone(&app), telemetry);
     let helpers = async {
-        tokio::join!(first_answers(&app, &lifecycle), live::poll(&app));
+        tokio::join!(first_answers(&app, &lifecycle), live::poll(&app.live, &app.upstreams))
     };
     tokio::select! {
         served = http::serve(listener, router, &lifecycle) => Ok(served?),
-        () = helpers => unreachable!("the poll of the live leaderboard never ends"),
+        ((), never) = helpers => match never {},
     }
 }
 

@@ -4,9 +4,9 @@ use std::{convert::Infallible, time::Duration};
 
 use askama::Template as _;
 use axum::response::sse::Event;
-use emojivoto_runtime::{
+use emojivoto_telemetry::{
     Telemetry,
-    telemetry::prometheus::{
+    prometheus::{
         collector::Collector,
         encoding::{DescriptorEncoder, EncodeMetric as _},
         metrics::{MetricType, gauge::ConstGauge},
@@ -16,7 +16,7 @@ use futures_util::{Stream, StreamExt as _};
 use tokio::sync::{Notify, watch};
 use tokio_stream::wrappers::WatchStream;
 
-use crate::{app::App, error::Error, leaderboard::Leaderboard, upstream::Upstreams};
+use crate::{error::Error, leaderboard::Leaderboard, upstream::Upstreams};
 
 /// How old what viewers see may get.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -40,7 +40,8 @@ pub(crate) struct Live {
 impl Live {
     pub(crate) fn new(telemetry: &Telemetry) -> Self {
         let news = watch::Sender::new(None);
-        telemetry.register(Viewers(news.clone()));
+        let viewers = Box::new(Viewers(news.clone()));
+        telemetry.register(|registry| registry.register_collector(viewers));
         Self { news, first_viewer: Notify::new() }
     }
 
@@ -72,12 +73,12 @@ impl Collector for Viewers {
 }
 
 /// Keeps the viewers informed; never returns.
-pub(crate) async fn poll(app: &App) {
-    let Live { news, first_viewer } = &app.live;
+pub(crate) async fn poll(live: &Live, upstreams: &Upstreams) -> Infallible {
+    let Live { news, first_viewer } = live;
     loop {
         first_viewer.notified().await;
         while news.receiver_count() > 0 {
-            let latest = Some(ask(&app.upstreams).await);
+            let latest = Some(ask(upstreams).await);
             news.send_if_modified(|last| {
                 let changed = *last != latest;
                 if changed {

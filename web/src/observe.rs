@@ -7,20 +7,18 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Poll, ready},
-    time::{Duration, Instant},
+    task::{Context as TaskContext, Poll, ready},
+    time::Duration,
 };
 
 use axum::{
     extract::{MatchedPath, Request},
     response::Response,
 };
-use emojivoto_runtime::{
-    Telemetry,
-    telemetry::{
-        Context, HttpMetrics, InContext, InFlight, KeyValue, OTHER, Outcome, Side, Value,
-        attribute, end_span, is_known, is_recorded,
-    },
+use emojivoto_telemetry::{
+    Context, KeyValue, Observed, Operation, Side, Telemetry, Value, WithContext, attribute,
+    is_recorded,
+    metrics::{HttpMetrics, HttpRequest, OTHER, Outcome, known},
 };
 use http::{
     HeaderValue, Method, StatusCode, Uri, Version, header,
@@ -30,24 +28,26 @@ use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 use tracing::Level;
 
-use crate::{app::ROUTES, error::Error};
+use crate::{error::Error, routes::ROUTES};
 
 /// Not a status that anybody gets: the client went away before its answer. As nginx writes it.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// Observes every request that passes.
+///
+/// A service of its own, because axum's `from_fn` clones and boxes everything below it for each request.
 #[derive(Debug, Clone)]
 pub(crate) struct ObserveLayer(Arc<Observer>);
 
 #[derive(Debug)]
 struct Observer {
     telemetry: Telemetry,
-    metrics: Option<Arc<HttpMetrics>>,
+    metrics: HttpMetrics,
 }
 
 impl ObserveLayer {
     pub(crate) fn new(telemetry: Telemetry) -> Self {
-        let metrics = telemetry.http_metrics(Side::Server, ROUTES);
+        let metrics = telemetry.http(Side::Server);
         Self(Arc::new(Observer { telemetry, metrics }))
     }
 }
@@ -69,36 +69,36 @@ pub(crate) struct Observe<S> {
 impl<S: Service<Request, Response = Response>> Service<Request> for Observe<S> {
     type Response = Response;
     type Error = S::Error;
-    type Future = Observed<S::Future>;
+    type Future = Answering<S::Future>;
 
-    fn poll_ready(&mut self, cx: &mut std::task::Context<'_>) -> Poll<Result<(), S::Error>> {
+    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request) -> Observed<S::Future> {
+    fn call(&mut self, request: Request) -> Answering<S::Future> {
         let exchange = Exchange::start(&self.observer, &request);
-        let answer = InContext::new(self.inner.call(request), exchange.context.clone());
-        Observed { answer, exchange: Some(exchange) }
+        Answering { answer: exchange.run(self.inner.call(request)), exchange: Some(exchange) }
     }
 }
 
 pin_project! {
     /// A request without its response.
-    pub(crate) struct Observed<F> {
+    pub(crate) struct Answering<F> {
         #[pin]
-        answer: InContext<F>,
-        exchange: Option<Exchange>,
+        answer: WithContext<F>,
+        exchange: Option<Operation<Exchange>>,
     }
 }
 
-impl<F: Future<Output = Result<Response, E>>, E> Future for Observed<F> {
+impl<F: Future<Output = Result<Response, E>>, E> Future for Answering<F> {
     type Output = Result<Response, E>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let response = ready!(this.answer.poll(cx))?;
-        if let Some(exchange) = this.exchange.take() {
-            exchange.end(&response);
+        if let Some(mut exchange) = this.exchange.take() {
+            exchange.observed.status = Some(response.status());
+            exchange.observed.error = response.extensions().get().cloned();
         }
         Poll::Ready(Ok(response))
     }
@@ -108,34 +108,32 @@ impl<F: Future<Output = Result<Response, E>>, E> Future for Observed<F> {
 #[derive(Debug)]
 struct Exchange {
     observer: Arc<Observer>,
+    counted: HttpRequest,
     method: Method,
     uri: Uri,
     version: Version,
     route: Option<&'static str>,
     host: Option<HeaderValue>,
     user_agent: Option<HeaderValue>,
-    start: Instant,
-    context: Option<Context>,
-    in_flight: Option<InFlight>,
     status: Option<StatusCode>,
     error: Option<Arc<Error>>,
 }
 
 impl Exchange {
-    fn start(observer: &Arc<Observer>, request: &Request) -> Self {
+    fn start(observer: &Arc<Observer>, request: &Request) -> Operation<Self> {
         let (method, headers) = (request.method(), request.headers());
         let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
         let route = matched.and_then(|path| ROUTES.iter().copied().find(|route| *route == path));
         let name = || {
             // The conventions' word for methods that are none.
-            let method = if is_known(method) { method.as_str() } else { "HTTP" };
+            let method = known(method).unwrap_or("HTTP");
             route.map_or(method.to_owned(), |route| format!("{method} {route}"))
         };
         let context = observer.telemetry.spans().server(name, headers);
-        let recorded = is_recorded(context.as_ref());
+        let recorded = is_recorded(&context);
         let header = |name| headers.get(name).filter(|_| recorded).cloned();
-        Self {
-            in_flight: observer.metrics.as_ref().map(|metrics| metrics.start(route, method)),
+        let exchange = Self {
+            counted: observer.metrics.start(method, ("http_route", route.unwrap_or(OTHER))),
             observer: Arc::clone(observer),
             method: method.clone(),
             uri: request.uri().clone(),
@@ -143,22 +141,16 @@ impl Exchange {
             route,
             host: header(header::HOST),
             user_agent: header(header::USER_AGENT),
-            start: Instant::now(),
-            context,
             status: None,
             error: None,
-        }
-    }
-
-    fn end(mut self, response: &Response) {
-        self.status = Some(response.status());
-        self.error = response.extensions().get().cloned();
+        };
+        Operation::start(context, exchange)
     }
 
     /// A line in the log, with what went wrong if something did on our side. Test suites of meshes
     /// look for the target between spaces.
-    fn log(&self, took: Duration, failed: bool) {
-        let _in_context = self.context.clone().map(Context::attach);
+    fn log(&self, took: Duration, failed: bool, context: &Context) {
+        let _in_context = context.clone().attach();
         let method = self.method.as_str();
         let (known, original) = self.known_method();
         // The target alone, also where HTTP/2 sends it with scheme and host.
@@ -187,12 +179,25 @@ impl Exchange {
     }
 
     /// The method, if there is such a one, or else what stands for it, and what it was.
-    fn known_method(&self) -> (&str, Option<&str>) {
-        let method = self.method.as_str();
-        if is_known(&self.method) { (method, None) } else { (OTHER, Some(method)) }
+    fn known_method(&self) -> (&'static str, Option<&str>) {
+        let known = known(&self.method);
+        (known.unwrap_or(OTHER), known.is_none().then_some(self.method.as_str()))
+    }
+}
+
+impl Observed for Exchange {
+    fn ended(&mut self, took: Duration, context: &Context) -> bool {
+        // A client that goes away has not been failed.
+        let failed = self.status.is_some_and(|status| status.is_server_error());
+        if self.observer.telemetry.logs_request(failed) {
+            self.log(took, failed, context);
+        }
+        let outcome = self.status.map_or(Outcome::None("cancelled"), Outcome::Status);
+        self.counted.ended(outcome, took, context);
+        failed
     }
 
-    fn attributes(&self) -> [Option<KeyValue>; 12] {
+    fn attributes(&self, _failed: bool) -> impl IntoIterator<Item = Option<KeyValue>> {
         let text = |name, value: &Option<HeaderValue>| {
             let value = value.as_ref()?.to_str().ok()?;
             Some(KeyValue::new(name, value.to_owned()))
@@ -208,7 +213,7 @@ impl Exchange {
             None => Some(Value::from("cancelled")),
         };
         [
-            Some(KeyValue::new(attribute::HTTP_REQUEST_METHOD, method.to_owned())),
+            Some(KeyValue::new(attribute::HTTP_REQUEST_METHOD, method)),
             original.map(|method| {
                 KeyValue::new(attribute::HTTP_REQUEST_METHOD_ORIGINAL, method.to_owned())
             }),
@@ -229,24 +234,5 @@ impl Exchange {
             )),
             text(attribute::USER_AGENT_ORIGINAL, &self.user_agent),
         ]
-    }
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        let took = self.start.elapsed();
-        // A client that goes away has not been failed.
-        let failed = self.status.is_some_and(|status| status.is_server_error());
-        if self.observer.telemetry.logs_request(failed) {
-            self.log(took, failed);
-        }
-        let context = self.context.as_ref();
-        if let Some(in_flight) = self.in_flight.take() {
-            let outcome = self.status.map_or(Outcome::None("cancelled"), Outcome::Status);
-            in_flight.end(outcome, took, context);
-        }
-        if let Some(context) = context {
-            end_span(context, failed, || self.attributes());
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! The two gRPC services behind the front end.
 
-use std::{error::Error as _, future::Future, time::Duration};
+use std::{future::Future, time::Duration};
 
 use emojivoto_proto::{
     Shortcode,
@@ -10,10 +10,10 @@ use emojivoto_proto::{
     },
     voting::{self, ResultsRequest, ResultsResponse, VoteRequest, VotingClient},
 };
-use emojivoto_runtime::{
+use emojivoto_runtime::settings::HostPort;
+use emojivoto_telemetry::{
     Telemetry,
-    settings::HostPort,
-    telemetry::grpc::{Client, code_of_failure},
+    grpc::{ObservedChannel, code_of},
 };
 use http::Uri;
 use tonic::{
@@ -47,27 +47,24 @@ pub(crate) struct CallError {
 
 impl CallError {
     pub(crate) fn new(service: &'static str, status: Status) -> Self {
-        let made_here = status.source();
-        let code = match made_here {
-            // A broken connection comes with many codes, each of them guessed from how it broke.
-            Some(source) => code_of_failure(source),
-            // tonic's servers end a call at its deadline with this one.
-            None if status.code() == Code::Cancelled => Code::DeadlineExceeded,
-            None => status.code(),
+        let code = match code_of(&status) {
+            // tonic's servers end a call at its deadline with this one, where they are not ours.
+            Code::Cancelled => Code::DeadlineExceeded,
+            code => code,
         };
         Self { service, code, status }
     }
 }
 
 /// A channel with everything around it.
-type Observed = Client<Timeout<Channel>>;
+type Calls = ObservedChannel<Timeout<Channel>>;
 
 /// Clients of both services. They connect when first used, and again whenever a call finds the
 /// connection gone.
 #[derive(Debug)]
 pub(crate) struct Upstreams {
-    emoji: EmojiServiceClient<Observed>,
-    voting: VotingClient<Observed>,
+    emoji: EmojiServiceClient<Calls>,
+    voting: VotingClient<Calls>,
     timeout: Duration,
 }
 
@@ -138,7 +135,7 @@ fn channel(
     descriptors: &[u8],
     timeout: Duration,
     telemetry: &Telemetry,
-) -> Observed {
+) -> Calls {
     let uri = Uri::builder().scheme("http").authority(address.clone()).path_and_query("/").build();
     let uri = uri.expect("a host and a port make a URI");
     let channel = Endpoint::from(uri.clone())
@@ -151,5 +148,5 @@ fn channel(
     // for a connection: those end here.
     let channel = Timeout::new(channel, timeout.saturating_add(NO_CONNECTION));
     // Outermost, so that it sees how each call ended.
-    Client::new(channel, &uri, descriptors, telemetry)
+    ObservedChannel::new(channel, &uri, descriptors, telemetry)
 }

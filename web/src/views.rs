@@ -6,17 +6,6 @@
 use askama::Template;
 use emojivoto_proto::emoji as proto;
 
-/// Heading for the vote that this demo breaks on purpose.
-pub(crate) const BROKEN_HEADING: &str = "That vote failed, just as planned";
-
-/// What happened to the vote that this demo breaks on purpose.
-pub(crate) const BROKEN_MESSAGE: &str = "You did nothing wrong, and your vote was not counted: \
-    this demo breaks one kind of vote on purpose.";
-
-/// What to do about the vote that this demo breaks on purpose.
-pub(crate) const BROKEN_HINT: &str = "Can you find the failing route? A service mesh or a \
-    dashboard shows which of the calls between the services keeps failing.";
-
 /// One emoji of the ballot.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Emoji<'a> {

@@ -14,7 +14,10 @@ use serde::Deserialize;
 use tokio::time::timeout;
 use tonic::Code;
 
-use crate::{app::MAX_BODY_BYTES, error::Error, upstream::Upstreams};
+use crate::{error::Error, upstream::Upstreams};
+
+/// No request of ours has a body longer than a choice.
+pub(crate) const MAX_BODY_BYTES: usize = 4 * 1024;
 
 /// Longer than any shortcode; what is longer is not worth a call.
 const MAX_CHOICE_BYTES: usize = 64;

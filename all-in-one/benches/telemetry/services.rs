@@ -2,21 +2,19 @@
 
 use std::{ffi::OsString, net::SocketAddr, time::Duration};
 
-use emojivoto_runtime::{Error, Lifecycle, Stop, Telemetry, telemetry::Observability};
+use emojivoto_runtime::{Error, Lifecycle, Stop};
+use emojivoto_telemetry::{Observability, Telemetry};
 use emojivoto_testkit::defaults;
 use emojivoto_voting_svc::{PollSettings, store::MemoryStore};
 use emojivoto_web::{Backends, FrontEnd};
 use tokio::{net::TcpListener, runtime::Runtime, task::JoinHandle};
 
-/// How much is seen of them.
+/// Which traces are recorded, and exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Observed {
-    Nothing,
-    Metrics,
-    /// Metrics, and the traces of a share of the votes.
-    Traces {
-        share: &'static str,
-    },
+pub(crate) enum Traces {
+    None,
+    /// From 0.0 to 1.0.
+    Share(&'static str),
 }
 
 /// web in front of emoji-svc and voting-svc, on a runtime of their own.
@@ -24,28 +22,26 @@ pub(crate) struct Services {
     runtime: Runtime,
     web: SocketAddr,
     running: Vec<(Stop, JoinHandle<Result<(), Error>>)>,
-    observability: Option<Observability>,
+    observability: Observability,
 }
 
 impl Services {
     /// `endpoint` is where traces go.
-    pub(crate) fn start(observed: Observed, endpoint: &str) -> Self {
+    pub(crate) fn start(traces: Traces, endpoint: &str) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let entered = runtime.enter();
-        let observability = (observed != Observed::Nothing).then(|| {
-            Observability::new(|variable| {
-                let Observed::Traces { share } = observed else { return None };
-                Some(OsString::from(match variable {
-                    "OTEL_EXPORTER_OTLP_ENDPOINT" => endpoint,
-                    "OTEL_TRACES_SAMPLER" => "parentbased_traceidratio",
-                    "OTEL_TRACES_SAMPLER_ARG" => share,
-                    // So that everything is exported, as it would be at a bearable rate.
-                    "OTEL_BSP_MAX_QUEUE_SIZE" => "100000",
-                    _ => return None,
-                }))
-            })
-            .expect("these are right")
-        });
+        let observability = Observability::new(|variable| {
+            let Traces::Share(share) = traces else { return None };
+            Some(OsString::from(match variable {
+                "OTEL_EXPORTER_OTLP_ENDPOINT" => endpoint,
+                "OTEL_TRACES_SAMPLER" => "parentbased_traceidratio",
+                "OTEL_TRACES_SAMPLER_ARG" => share,
+                // So that everything is exported, as it would be at a bearable rate.
+                "OTEL_BSP_MAX_QUEUE_SIZE" => "100000",
+                _ => return None,
+            }))
+        })
+        .expect("these are right");
         drop(entered);
         let mut services =
             Self { runtime, web: ([127, 0, 0, 1], 0).into(), running: Vec::new(), observability };
@@ -75,13 +71,11 @@ impl Services {
     where
         F: Future<Output = Result<(), Error>> + Send + 'static,
     {
-        let entered = self.runtime.enter();
-        let telemetry = self.observability.as_ref().map(|all| all.service(name));
-        drop(entered);
+        let telemetry = self.observability.service(name);
         let listener = self.runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
         let address = listener.local_addr().expect("an address");
         let (lifecycle, stop) = Lifecycle::new();
-        let serving = serve(listener, telemetry.unwrap_or_default(), lifecycle);
+        let serving = serve(listener, telemetry, lifecycle);
         let serving = self.runtime.spawn(serving);
         assert!(self.runtime.block_on(stop.becomes_ready()), "{name} starts");
         self.running.push((stop, serving));
@@ -98,9 +92,7 @@ impl Services {
                 stop.stop();
                 serving.await.expect("no panic").expect("no error");
             }
-            if let Some(observability) = self.observability {
-                observability.shutdown(Duration::from_secs(5)).await;
-            }
+            self.observability.shutdown(Duration::from_secs(5)).await;
         });
     }
 }

@@ -2,7 +2,8 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use emojivoto_runtime::{Lifecycle, Stop, Telemetry, telemetry::Observability};
+use emojivoto_runtime::{Lifecycle, Stop};
+use emojivoto_telemetry::{Observability, Telemetry};
 use emojivoto_testkit::{PATIENCE, eventually, web, within};
 use emojivoto_vote_bot::VotingSettings;
 use tokio::{

@@ -17,7 +17,8 @@ use emojivoto_proto::{
     },
     voting::{self, ResultsResponse, Voting, VotingServer},
 };
-use emojivoto_runtime::{Error, Lifecycle, Stop, Telemetry, grpc};
+use emojivoto_runtime::{Error, Lifecycle, Stop, grpc};
+use emojivoto_telemetry::Telemetry;
 use emojivoto_testkit::{http, web};
 use tokio::{net::TcpListener, sync::Barrier};
 use tonic::{Request, Response, Status, metadata::MetadataMap};

@@ -12,7 +12,8 @@ use emojivoto_proto::{
     Shortcode,
     voting::{DESCRIPTORS, ResultsResponse, Voting, VotingResult, VotingServer},
 };
-use emojivoto_runtime::{Lifecycle, Telemetry, grpc};
+use emojivoto_runtime::{Lifecycle, grpc};
+use emojivoto_telemetry::Telemetry;
 use emojivoto_testkit::{emoji, eventually, web, within};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},

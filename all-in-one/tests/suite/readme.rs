@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{Args, Command};
-use emojivoto_runtime::telemetry::Observability;
+use emojivoto_telemetry::Observability;
 
 const README: &str = include_str!("../../../README.md");
 const OBSERVABILITY: &str = include_str!("../../../docs/observability.md");

@@ -136,6 +136,25 @@ fn is_the_doughnut(spans: &[Span]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_was_late_is_red_and_says_why() {
+    let collector = Collector::start().await;
+    let slow = traced(&collector).envs(&[("NO_BOT", "true"), ("ARTIFICIAL_DELAY", "1h")]);
+    let suite = Running::start(slow);
+    let vote = format!("http://{}/emojivoto.v1.VotingService/VoteJoy", suite.voting);
+    let vote = ::http::Request::post(vote).header("content-type", "application/grpc");
+    http::send_h2(vote.header("grpc-timeout", "50m"), &[0; 5]).await;
+    let late = eventually("the span of the call", || async {
+        collector.spans().into_iter().find(|span| span.name.ends_with("/VoteJoy"))
+    })
+    .await;
+    assert_eq!(late.status_code(), StatusCode::Error);
+    assert_eq!(late.attribute("error.type"), Some("DEADLINE_EXCEEDED"));
+    let (name, attributes) = late.events().remove(0);
+    let message = attributes.attribute("exception.message");
+    assert_eq!((name, message), ("exception", Some("deadline has elapsed")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_trace_that_comes_in_goes_on() {
     const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
     const SPAN: &str = "b7ad6b7169203331";

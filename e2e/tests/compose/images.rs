@@ -36,6 +36,20 @@ pub(super) fn build() {
     assert!(web < 2 * bot, "{web} bytes hold two binaries, one of which has {bot}");
 }
 
+/// What the build stage of the `Dockerfile` copies out of the repository, `.dockerignore` lets through. The stage itself
+/// needs a base image, which a test cannot count on.
+pub(super) fn sources_are_let_through() {
+    let whole = fs::read_to_string(root().join("Dockerfile")).expect("the Dockerfile is readable");
+    let (build_stage, _) = whole.split_once(FINAL_STAGES).expect("the Dockerfile has final stages");
+    let copies: Vec<_> = build_stage.lines().filter(|line| line.starts_with("COPY ")).collect();
+    assert!(copies.len() > 10, "{copies:?}");
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("Dockerfile.sources");
+    fs::write(&file, format!("FROM scratch\n{}\n", copies.join("\n"))).expect("it is writable");
+    let image = format!("emojivoto-sources:{TAG}");
+    let mut build = Command::new(tool("docker"));
+    run(build.args(["build", "--quiet", "--tag", &image, "--file"]).arg(&file).arg(root()));
+}
+
 /// The size of an image, in bytes.
 fn size(docker: &Path, service: &str) -> u64 {
     let image = format!("emojivoto-{service}:{TAG}");

@@ -3,9 +3,10 @@
 //! The images are the `Dockerfile`'s own final stages around binaries that are compiled here, outside of a
 //! container: its build stage needs a base image from a registry, which a test cannot count on.
 
-use std::time::Duration;
-
-use emojivoto_e2e::{Response, eventually, http_get};
+use emojivoto_testkit::{
+    eventually,
+    http::{self, Answer},
+};
 use serde_json::Value;
 use suite::{REVISION, SERVICES, Suite};
 
@@ -13,33 +14,32 @@ mod images;
 mod stack;
 mod suite;
 
-const WEB: &str = "localhost:8081";
+const WEB: &str = "http://localhost:8081";
 
-#[test]
-fn the_suite_runs_votes_recovers_and_stops() {
+#[tokio::test]
+async fn the_suite_runs_votes_recovers_and_stops() {
+    images::sources_are_let_through();
     images::build();
     let suite = Suite::up();
 
     for service in SERVICES {
-        becomes_healthy(&suite, service);
+        becomes_healthy(&suite, service).await;
         is_locked_down(&suite, service);
-        says_what_it_is_built_from(&suite, service);
+        says_what_it_is_built_from(&suite, service).await;
     }
 
-    assert_eq!(get("/").status, 200);
-    assert_eq!(ballot().len(), 100);
-    votes_count();
-    bot_votes();
+    assert_eq!(get("/").await.status, 200);
+    assert_eq!(ballot().await.len(), 100);
+    votes_count().await;
+    bot_votes().await;
 
     suite.compose(&["restart", "voting-svc"]);
-    eventually("votes after a restart of voting-svc", Duration::from_secs(10), || {
-        match get("/api/vote?choice=:joy:") {
-            Response { status: 200, .. } => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
-    });
-    bot_votes();
-    becomes_healthy(&suite, "voting-svc");
+    eventually("votes after a restart of voting-svc", async || {
+        (get("/api/vote?choice=:joy:").await.status == 200).then_some(())
+    })
+    .await;
+    bot_votes().await;
+    becomes_healthy(&suite, "voting-svc").await;
 
     for service in SERVICES {
         assert_eq!(suite.inspect(service)["RestartCount"], 0, "{service} crashed");
@@ -51,13 +51,11 @@ fn the_suite_runs_votes_recovers_and_stops() {
     }
 }
 
-fn becomes_healthy(suite: &Suite, service: &str) {
-    eventually(&format!("{service} is healthy"), Duration::from_mins(1), || {
-        match suite.inspect(service)["State"]["Health"].take() {
-            health if health["Status"] == "healthy" => Ok(()),
-            health => Err(health.to_string()),
-        }
-    });
+async fn becomes_healthy(suite: &Suite, service: &str) {
+    eventually(&format!("{service} is healthy"), async || {
+        (suite.inspect(service)["State"]["Health"]["Status"] == "healthy").then_some(())
+    })
+    .await;
 }
 
 fn is_locked_down(suite: &Suite, service: &str) {
@@ -73,9 +71,8 @@ fn is_locked_down(suite: &Suite, service: &str) {
     }
 }
 
-fn says_what_it_is_built_from(suite: &Suite, service: &str) {
-    let admin = format!("{}:8801", suite.address(service));
-    let metrics = http_get(&admin, "/metrics").unwrap_or_else(|e| panic!("{service}: {e}")).body;
+async fn says_what_it_is_built_from(suite: &Suite, service: &str) {
+    let metrics = http::get(&format!("http://{}:8801/metrics", suite.address(service))).await.body;
     let build = metrics.lines().find(|line| line.starts_with("emojivoto_build_info{"));
     assert!(build.is_some_and(|line| line.contains(REVISION)), "{service}: {build:?}");
 }
@@ -91,32 +88,34 @@ fn has_tried_no_export(suite: &Suite, service: &str) {
 }
 
 /// One emoji wins a vote, the doughnut never does.
-fn votes_count() {
-    let before = votes(":joy:");
-    assert_eq!(get("/api/vote?choice=:joy:").status, 200);
-    assert!(votes(":joy:") > before);
+async fn votes_count() {
+    let before = votes(":joy:").await;
+    assert_eq!(get("/api/vote?choice=:joy:").await.status, 200);
+    assert!(votes(":joy:").await > before);
 
-    let doughnut = get("/api/vote?choice=:doughnut:");
+    let doughnut = get("/api/vote?choice=:doughnut:").await;
     assert_eq!(doughnut.status, 500, "{doughnut:?}");
-    assert_eq!(votes(":doughnut:"), 0);
+    assert_eq!(votes(":doughnut:").await, 0);
 }
 
 /// The leaderboard moves while nobody but the bot votes.
-fn bot_votes() {
-    let total = || -> u64 { leaderboard().iter().map(|(_, votes)| votes).sum() };
-    let before = total();
-    eventually("the bot's votes are on the leaderboard", Duration::from_secs(30), || {
-        if total() > before { Ok(()) } else { Err(format!("still {before} votes")) }
-    });
+async fn bot_votes() {
+    let total = async || -> u64 { leaderboard().await.iter().map(|(_, votes)| votes).sum() };
+    let before = total().await;
+    eventually("the bot's votes are on the leaderboard", async || {
+        (total().await > before).then_some(())
+    })
+    .await;
 }
 
-fn votes(shortcode: &str) -> u64 {
-    leaderboard().into_iter().find(|(entry, _)| entry == shortcode).map_or(0, |(_, votes)| votes)
+async fn votes(shortcode: &str) -> u64 {
+    let leaderboard = leaderboard().await;
+    leaderboard.into_iter().find(|(entry, _)| entry == shortcode).map_or(0, |(_, votes)| votes)
 }
 
 /// Shortcodes and votes.
-fn leaderboard() -> Vec<(String, u64)> {
-    let entries = json("/api/leaderboard");
+async fn leaderboard() -> Vec<(String, u64)> {
+    let entries = json("/api/leaderboard").await;
     let entries = entries.as_array().expect("the leaderboard is a list");
     let field = |entry: &Value, name: &str| entry[name].as_str().map(str::to_owned);
     let entry = |entry| Some((field(entry, "shortcode")?, field(entry, "votes")?.parse().ok()?));
@@ -126,16 +125,16 @@ fn leaderboard() -> Vec<(String, u64)> {
         .collect()
 }
 
-fn ballot() -> Vec<Value> {
-    json("/api/list").as_array().expect("the ballot is a list").clone()
+async fn ballot() -> Vec<Value> {
+    json("/api/list").await.as_array().expect("the ballot is a list").clone()
 }
 
-fn json(target: &str) -> Value {
-    let Response { status, body } = get(target);
-    assert_eq!(status, 200, "{target}: {body}");
-    serde_json::from_str(&body).unwrap_or_else(|e| panic!("{target}: {e}: {body}"))
+async fn json(target: &str) -> Value {
+    let answer = get(target).await;
+    assert_eq!(answer.status, 200, "{target}: {answer:?}");
+    answer.json()
 }
 
-fn get(target: &str) -> Response {
-    http_get(WEB, target).unwrap_or_else(|e| panic!("{WEB}{target}: {e}"))
+async fn get(target: &str) -> Answer {
+    http::get(&format!("{WEB}{target}")).await
 }

@@ -150,6 +150,11 @@ async fn has_a_clean_scrape(admin: &str) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fresh_voting_svc_is_cheap_to_scrape() {
     let suite = Suite::fresh_voting();
+    eventually("a voting-svc that is ready", async || {
+        let ready = http::get(&format!("http://{}/ready", suite.admins[0])).await;
+        (ready.status == 200).then_some(())
+    })
+    .await;
     for accept in ["text/plain", "application/openmetrics-text; version=1.0.0"] {
         let scrape = scrape(&suite.admins[0], accept).await;
         assert!(scrape.contains(r#"grpc_method="VoteDoughnut""#), "{scrape}");

@@ -3,8 +3,8 @@
 
 use std::process::Command;
 
-use emojivoto_e2e::{binary, http_get, root, run, tool};
-use emojivoto_testkit::Binary;
+use emojivoto_e2e::{binary, root, run, tool};
+use emojivoto_testkit::{Binary, http};
 
 #[test]
 fn the_document_is_openapi() {
@@ -13,15 +13,15 @@ fn the_document_is_openapi() {
         .current_dir(root()));
 }
 
-#[test]
-fn schemathesis_finds_nothing() {
+#[tokio::test]
+async fn schemathesis_finds_nothing() {
     let ports = ["WEB_PORT", "EMOJI_PORT", "VOTING_PORT", "PROM_PORT"].map(|port| (port, "0"));
     let quiet = [("NO_BOT", "true"), ("REQUEST_LOG", "0")];
     let mut suite = Binary::new(&binary("emojivoto")).envs(&ports).envs(&quiet).start();
     let web = suite.address("WEB_PORT").to_string();
     suite.line("Ctrl-C ends it");
 
-    let page = http_get(&web, "/picked?choice=:joy:").expect("a page").body;
+    let page = http::get(&format!("http://{web}/picked?choice=:joy:")).await.body;
     let (_, asset) = page.split_once("\"/static/").expect("a page with assets");
     let asset = asset.split(['"', '#']).next().expect("the name of one");
 

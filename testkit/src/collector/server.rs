@@ -45,6 +45,7 @@ pub(super) struct Received {
 pub(super) enum Answer {
     Thanks,
     NotNow,
+    Later,
     Never,
 }
 
@@ -137,6 +138,7 @@ impl Server {
     ) -> Result<tonic::Response<E::Answer>, Status> {
         let answer = self.take(request.into_inner()).map_err(|answer| match answer {
             Answer::Never => Status::unauthenticated("who are you?"),
+            Answer::Later => Status::resource_exhausted("enough for now"),
             _ => Status::unavailable("not now"),
         });
         answer.map(tonic::Response::new)
@@ -168,7 +170,7 @@ async fn export<E: Exported>(
     State(server): State<Server>,
     headers: HeaderMap,
     body: Bytes,
-) -> (StatusCode, [(&'static str, &'static str); 1], Vec<u8>) {
+) -> (StatusCode, [(&'static str, &'static str); 2], Vec<u8>) {
     let (status, answer) = match decode(&headers, &body).map(|exported: E| server.take(exported)) {
         Ok(Ok(answer)) => (StatusCode::OK, answer.encode_to_vec()),
         Ok(Err(Answer::Never)) => (StatusCode::UNAUTHORIZED, Vec::new()),
@@ -178,7 +180,8 @@ async fn export<E: Exported>(
             (StatusCode::BAD_REQUEST, Vec::new())
         }
     };
-    (status, [("content-type", PROTOBUF)], answer)
+    let later = if matches!(server.answer, Answer::Later) { "3600" } else { "0" };
+    (status, [("content-type", PROTOBUF), ("retry-after", later)], answer)
 }
 
 const PROTOBUF: &str = "application/x-protobuf";

@@ -3,16 +3,13 @@
 //! Names are those of OpenTelemetry's semantic conventions for HTTP clients:
 //! <https://opentelemetry.io/docs/specs/semconv/http/>.
 
-use std::{error::Error, sync::Arc, time::Instant};
+use std::time::Duration;
 
-use emojivoto_runtime::{
-    Telemetry,
-    telemetry::{
-        Context, HttpMetrics, InFlight, KeyValue, Outcome, Side, Value, attribute, end_span,
-        record_error_in,
-    },
+use emojivoto_telemetry::{
+    Context, KeyValue, Observed, Operation, Side, Telemetry, Value, attribute,
+    metrics::{HttpMetrics, HttpRequest, Outcome},
 };
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri};
 
 /// What is asked of web.
 pub(super) const LIST: &str = "/api/list";
@@ -22,12 +19,12 @@ pub(super) const VOTE: &str = "/api/vote";
 #[derive(Debug)]
 pub(super) struct Observer {
     telemetry: Telemetry,
-    metrics: Option<Arc<HttpMetrics>>,
+    metrics: HttpMetrics,
 }
 
 impl Observer {
     pub(super) fn new(telemetry: Telemetry) -> Self {
-        let metrics = telemetry.http_metrics(Side::Client, &[LIST, VOTE]);
+        let metrics = telemetry.http(Side::Client);
         Self { telemetry, metrics }
     }
 
@@ -38,73 +35,55 @@ impl Observer {
         template: &'static str,
         uri: &Uri,
         headers: &mut HeaderMap,
-    ) -> Exchange {
-        Exchange {
-            template,
-            uri: uri.clone(),
-            start: Instant::now(),
-            context: self.telemetry.spans().client(|| format!("GET {template}"), headers),
-            in_flight: self.metrics.as_ref().map(|m| m.start(Some(template), &http::Method::GET)),
-            outcome: Outcome::None("cancelled"),
-        }
+    ) -> Operation<Exchange> {
+        let context = self.telemetry.spans().client(|| format!("GET {template}"), headers);
+        let counted = self.metrics.start(&Method::GET, ("url_template", template));
+        let outcome = Outcome::None("cancelled");
+        Operation::start(context, Exchange { template, uri: uri.clone(), counted, outcome })
     }
 }
 
-/// A request that has not ended; it has when this is dropped.
+/// A request. It was cancelled, unless an answer came.
 #[derive(Debug)]
 pub(super) struct Exchange {
     template: &'static str,
     uri: Uri,
-    start: Instant,
-    context: Option<Context>,
-    in_flight: Option<InFlight>,
+    counted: HttpRequest,
     outcome: Outcome,
 }
 
 impl Exchange {
-    /// The context that the request is made in.
-    pub(super) fn context(&self) -> Option<Context> {
-        self.context.clone()
-    }
-
-    pub(super) fn answered(mut self, status: StatusCode) {
+    pub(super) fn answered(&mut self, status: StatusCode) {
         self.outcome = Outcome::Status(status);
     }
 
     /// There is no answer. `error_type` says why in a word.
-    pub(super) fn unanswered(mut self, error_type: &'static str, error: &(dyn Error + 'static)) {
-        if let Some(context) = &self.context {
-            record_error_in(context, error);
-        }
+    pub(super) fn unanswered(&mut self, error_type: &'static str) {
         self.outcome = Outcome::None(error_type);
     }
 }
 
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        let Self { template, uri, start, context, in_flight, outcome } = self;
-        if let Some(in_flight) = in_flight.take() {
-            in_flight.end(*outcome, start.elapsed(), context.as_ref());
-        }
-        let Some(context) = context else { return };
-        let (status, error) = match *outcome {
-            Outcome::Status(status) if status.as_u16() < 400 => (Some(status), None),
-            Outcome::Status(status) => {
-                (Some(status), Some(Value::from(status.as_str().to_owned())))
-            }
-            Outcome::None(error) => (None, Some(error.into())),
+impl Observed for Exchange {
+    fn ended(&mut self, took: Duration, context: &Context) -> bool {
+        self.counted.ended(self.outcome, took, context);
+        !matches!(self.outcome, Outcome::Status(status) if status.as_u16() < 400)
+    }
+
+    fn attributes(&self, failed: bool) -> impl IntoIterator<Item = Option<KeyValue>> {
+        let Self { template, uri, outcome, .. } = self;
+        let (status, error) = match outcome {
+            Outcome::Status(status) => (Some(status), Value::from(status.as_str().to_owned())),
+            Outcome::None(error) => (None, Value::from(*error)),
         };
-        end_span(context, error.is_some(), || {
-            let status = status.map(|status| i64::from(status.as_u16()));
-            [
-                Some(KeyValue::new(attribute::HTTP_REQUEST_METHOD, "GET")),
-                Some(KeyValue::new(attribute::URL_FULL, uri.to_string())),
-                Some(KeyValue::new(attribute::URL_TEMPLATE, *template)),
-                uri.host().map(|host| KeyValue::new(attribute::SERVER_ADDRESS, host.to_owned())),
-                uri.port_u16().map(|port| KeyValue::new(attribute::SERVER_PORT, i64::from(port))),
-                status.map(|status| KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, status)),
-                error.map(|error| KeyValue::new(attribute::ERROR_TYPE, error)),
-            ]
-        });
+        let status = status.map(|status| i64::from(status.as_u16()));
+        [
+            Some(KeyValue::new(attribute::HTTP_REQUEST_METHOD, "GET")),
+            Some(KeyValue::new(attribute::URL_FULL, uri.to_string())),
+            Some(KeyValue::new(attribute::URL_TEMPLATE, *template)),
+            uri.host().map(|host| KeyValue::new(attribute::SERVER_ADDRESS, host.to_owned())),
+            uri.port_u16().map(|port| KeyValue::new(attribute::SERVER_PORT, i64::from(port))),
+            status.map(|status| KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, status)),
+            failed.then(|| KeyValue::new(attribute::ERROR_TYPE, error)),
+        ]
     }
 }

@@ -1,0 +1,108 @@
+//! One RPC, from its start to its status.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderMap, Uri};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_semantic_conventions::attribute::{
+    ERROR_TYPE, RPC_METHOD, RPC_RESPONSE_STATUS_CODE, RPC_SYSTEM_NAME, SERVER_ADDRESS, SERVER_PORT,
+};
+use tonic::{Code, Status};
+
+use super::descriptors::ObservedRpc;
+use crate::{
+    codes,
+    operation::{Observed, Side},
+    spans::record_error_in,
+};
+
+/// Where an RPC goes to, for its span.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Address {
+    host: Option<Arc<str>>,
+    port: Option<u16>,
+}
+
+impl From<&Uri> for Address {
+    fn from(uri: &Uri) -> Self {
+        Self { host: uri.host().map(Arc::from), port: uri.port_u16() }
+    }
+}
+
+/// An RPC. It was cancelled, unless a status has come before it is dropped.
+#[derive(Debug)]
+pub struct Call {
+    pub(super) side: Side,
+    pub(super) rpc: &'static ObservedRpc,
+    pub(super) server: Address,
+    pub(super) timeout: Option<Duration>,
+    /// What the other side, or the way there, said last.
+    pub(super) code: Option<Code>,
+}
+
+impl Call {
+    /// How long the caller waits, if it says so (`grpc-timeout`).
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// Takes the status out of trailers, or of the headers that stand for them.
+    pub(super) fn take_status(&mut self, trailers: &HeaderMap) {
+        let status = trailers.get(Status::GRPC_STATUS);
+        let code = status.map_or(Code::Unknown, |status| Code::from_bytes(status.as_bytes()));
+        self.code = Some(code);
+    }
+}
+
+impl Observed for Call {
+    fn ended(&mut self, took: Duration, context: &Context) -> bool {
+        let in_time = self.timeout.is_none_or(|timeout| took < timeout);
+        let code = match self.code {
+            // Clients drop a call at its deadline, and tonic's servers call that cancelled.
+            None | Some(Code::Cancelled) if !in_time => Code::DeadlineExceeded,
+            None => Code::Cancelled,
+            Some(code) => code,
+        };
+        if self.code.is_none() && code == Code::DeadlineExceeded {
+            record_error_in(context, &TimedOut(took));
+        }
+        self.code = Some(code);
+        self.rpc.counts.ended(code, took, context);
+        is_failure(self.side, code)
+    }
+
+    fn attributes(&self, failed: bool) -> impl IntoIterator<Item = Option<KeyValue>> {
+        let code = codes::specified(self.code.unwrap_or(Code::Cancelled));
+        let Address { host, port } = &self.server;
+        [
+            Some(KeyValue::new(RPC_SYSTEM_NAME, "grpc")),
+            Some(KeyValue::new(RPC_METHOD, self.rpc.name)),
+            Some(KeyValue::new(RPC_RESPONSE_STATUS_CODE, code)),
+            failed.then(|| KeyValue::new(ERROR_TYPE, code)),
+            host.clone().map(|host| KeyValue::new(SERVER_ADDRESS, host)),
+            port.map(|port| KeyValue::new(SERVER_PORT, i64::from(port))),
+        ]
+    }
+}
+
+/// No status came while the caller waited.
+#[derive(Debug, thiserror::Error)]
+#[error("no status after {0:?}, and nobody waits any longer")]
+struct TimedOut(Duration);
+
+/// Which codes make a span red: for a server only those that are its own fault.
+/// See <https://opentelemetry.io/docs/specs/semconv/rpc/grpc/>.
+fn is_failure(side: Side, code: Code) -> bool {
+    match side {
+        Side::Client => code != Code::Ok,
+        Side::Server => matches!(
+            code,
+            Code::Unknown
+                | Code::DeadlineExceeded
+                | Code::Unimplemented
+                | Code::Internal
+                | Code::Unavailable
+                | Code::DataLoss
+        ),
+    }
+}

@@ -1,0 +1,92 @@
+//! What is seen of a process from outside: metrics, traces and logs.
+//!
+//! A process starts an [`Observability`], which gives each of its services a [`Telemetry`]. The RPCs
+//! that a service serves and calls are observed by [`grpc`], HTTP by `web` and `vote-bot` themselves. Each makes an
+//! [`Operation`] of what it observes, which has a span ([`Spans`]) and is counted ([`metrics`]).
+
+mod causes;
+mod codes;
+mod export;
+pub mod grpc;
+mod logs;
+pub mod metrics;
+mod operation;
+mod propagation;
+mod service;
+mod share;
+mod spans;
+
+use std::{ffi::OsString, sync::Arc, time::Duration};
+
+use export::Exports;
+pub use export::{Hosted, InvalidSetting, Settings};
+pub use logs::{LogArgs, LogFormat, Logs, RequestLog};
+use metrics::Metrics;
+pub use opentelemetry::{Context, KeyValue, Value, trace::WithContext};
+pub use opentelemetry_semantic_conventions::attribute;
+pub use operation::{Observed, Operation, Side};
+pub use prometheus_client as prometheus;
+pub use service::Telemetry;
+pub use share::share;
+pub use spans::{Spans, is_recorded, record_error};
+
+/// An error at start; its chain of sources goes to the log.
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// How a process is observed.
+#[derive(Debug)]
+pub struct Observability {
+    metrics: Arc<Metrics>,
+    exports: Exports,
+    requests: RequestLog,
+}
+
+impl Observability {
+    /// By metrics, and by traces as these `OTEL_…` variables ask for, in the name of the services that are asked for.
+    /// To be called inside of a tokio runtime.
+    pub fn new(variables: impl Fn(&str) -> Option<OsString>) -> Result<Self, Error> {
+        let settings = Settings::from_env(variables)?;
+        Self::exporting(settings, Hosted::Several, RequestLog::default())
+    }
+
+    /// The same, and by logs, which are those of the process from now on: under this name, where they are exported.
+    pub fn start(
+        settings: Settings,
+        hosted: Hosted,
+        name: &'static str,
+        args: &LogArgs,
+    ) -> Result<(Self, Logs), Error> {
+        let observability = Self::exporting(settings, hosted, args.request_log)?;
+        let Self { metrics, exports, .. } = &observability;
+        let (logs, dropped) = logs::init(args, exports.log_layer(name), exports.exports_traces());
+        metrics.registry(|registry| registry.register_collector(Box::new(dropped)));
+        exports.announce();
+        Ok((observability, logs))
+    }
+
+    fn exporting(settings: Settings, hosted: Hosted, requests: RequestLog) -> Result<Self, Error> {
+        let metrics = Arc::new(Metrics::of_process());
+        let exports = Exports::new(settings, hosted, &metrics)?;
+        Ok(Self { metrics, exports, requests })
+    }
+
+    /// How a service of the process is observed. It reports under this name.
+    pub fn service(&self, name: &'static str) -> Telemetry {
+        Telemetry {
+            metrics: Arc::clone(&self.metrics),
+            spans: Spans::new(self.exports.tracer(name), self.exports.propagator()),
+            exports: Some(self.exports.clone()),
+            requests: self.requests,
+        }
+    }
+
+    /// All metrics of the process, as a scraper reads them.
+    pub fn render(&self, format: metrics::Format) -> String {
+        self.metrics.render(format)
+    }
+
+    /// Exports what is left, for at most that long.
+    pub async fn shutdown(&self, within: Duration) {
+        self.exports.shutdown(within).await;
+    }
+}
