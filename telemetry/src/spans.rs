@@ -7,7 +7,7 @@ use std::{borrow::Cow, error::Error};
 use http::HeaderMap;
 use opentelemetry::{
     Context, KeyValue,
-    trace::{SpanBuilder, SpanKind, TraceContextExt as _, Tracer as _},
+    trace::{Span as _, SpanBuilder, SpanKind, TraceContextExt as _, Tracer as _},
 };
 use opentelemetry_sdk::trace::SdkTracer;
 use opentelemetry_semantic_conventions::attribute::EXCEPTION_MESSAGE;
@@ -62,8 +62,7 @@ impl Spans {
                 context.with_span(span)
             } else {
                 // Its ids alone, so that nobody takes the trouble to say more of it.
-                let ids = opentelemetry::trace::Span::span_context(&span).clone();
-                context.with_remote_span_context(ids)
+                context.with_remote_span_context(span.span_context().clone())
             };
         } else if context.has_active_span() {
             // Handed on as it came: whoever made the span of it ends it.

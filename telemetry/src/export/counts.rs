@@ -48,9 +48,9 @@ pub(super) struct Counts {
     exported: Family<Labels, Counter>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Labels {
-    otel_component_name: String,
+    otel_component_name: &'static str,
     error_type: &'static str,
 }
 
@@ -73,32 +73,52 @@ impl Counts {
         Self { signal, kind, processed, exported }
     }
 
-    /// Shows a service from its start, with nothing counted.
-    pub(super) fn add(&self, service: &str) {
+    /// The counts of a service, all there from now on.
+    pub(super) fn of(&self, service: &str) -> ServiceCounts {
         use Fate::{QueueFull, Rejected, Shutdown, Success, Timeout, Unavailable};
-        for fate in [Success, QueueFull, Shutdown] {
-            self.processed(service, fate, 0);
+        let Self { signal, kind, processed, exported } = self;
+        let component = |name: String, family: &Family<Labels, Counter>, fates: &[Fate]| {
+            // For as long as the process lives, so that no count has to copy it.
+            let component = Component { name: name.leak(), family: family.clone() };
+            for fate in fates {
+                component.add(*fate, 0);
+            }
+            component
+        };
+        ServiceCounts {
+            processed: component(
+                format!("batching_{signal}_processor/{service}"),
+                processed,
+                &[Success, QueueFull, Shutdown],
+            ),
+            exported: component(
+                format!("{kind}_{signal}_exporter/{service}"),
+                exported,
+                &[Success, Timeout, Unavailable, Rejected, Shutdown],
+            ),
         }
-        for fate in [Success, Timeout, Unavailable, Rejected, Shutdown] {
-            self.exported(service, fate, 0);
-        }
-    }
-
-    /// They left the queue, or never got into it.
-    pub(super) fn processed(&self, service: &str, fate: Fate, number: usize) {
-        let processor = format!("batching_{}_processor/{service}", self.signal);
-        count(&self.processed, processor, fate, number);
-    }
-
-    /// The collector was asked to take them.
-    pub(super) fn exported(&self, service: &str, fate: Fate, number: usize) {
-        let exporter = format!("{}_{}_exporter/{service}", self.kind, self.signal);
-        count(&self.exported, exporter, fate, number);
     }
 }
 
-/// Once for a batch, and once for each that is lost because of a full queue.
-fn count(family: &Family<Labels, Counter>, component: String, fate: Fate, number: usize) {
-    let labels = Labels { otel_component_name: component, error_type: fate.error_type() };
-    family.get_or_create(&labels).inc_by(number as u64);
+/// The counts of one signal of a service.
+#[derive(Debug)]
+pub(super) struct ServiceCounts {
+    /// What left the queue, or never got into it.
+    pub(super) processed: Component,
+    /// What the collector was asked to take.
+    pub(super) exported: Component,
+}
+
+/// A part of the SDK, and what became of the things that it got.
+#[derive(Debug)]
+pub(super) struct Component {
+    name: &'static str,
+    family: Family<Labels, Counter>,
+}
+
+impl Component {
+    pub(super) fn add(&self, fate: Fate, number: usize) {
+        let labels = Labels { otel_component_name: self.name, error_type: fate.error_type() };
+        self.family.get_or_create(&labels).inc_by(number as u64);
+    }
 }

@@ -26,7 +26,7 @@ use tokio::{runtime::Handle, select};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    counts::{Counts, Fate},
+    counts::{Counts, Fate, ServiceCounts},
     settings::{Batch, Signal},
     transport::{Failure, Transport},
 };
@@ -93,6 +93,7 @@ struct Inner {
     route: Arc<Route>,
     service: &'static str,
     resource: ResourceAttributesWithSchema,
+    counts: ServiceCounts,
     /// Room for further ones in the queue of the SDK, which does not tell how many it drops.
     room: AtomicUsize,
     /// Set when the process ends: nothing more is taken.
@@ -103,9 +104,9 @@ struct Inner {
 
 impl Exporter {
     pub(super) fn new(route: &Arc<Route>, service: &'static str, resource: &Resource) -> Self {
-        route.counts.add(service);
         Self(Arc::new(Inner {
             service,
+            counts: route.counts.of(service),
             resource: resource.into(),
             room: AtomicUsize::new(route.batch.queue),
             route: Arc::clone(route),
@@ -116,7 +117,7 @@ impl Exporter {
 
     /// Whether there is room for one more, which is lost otherwise.
     pub(super) fn takes_one(&self) -> bool {
-        let Inner { route, service, room, ending, .. } = &*self.0;
+        let Inner { counts, room, ending, .. } = &*self.0;
         let lost = if ending.load(Relaxed) {
             Fate::Shutdown
         } else if room.fetch_update(Relaxed, Relaxed, |room| room.checked_sub(1)).is_err() {
@@ -124,7 +125,7 @@ impl Exporter {
         } else {
             return true;
         };
-        route.counts.processed(service, lost, 1);
+        counts.processed.add(lost, 1);
         false
     }
 
@@ -150,13 +151,13 @@ impl Exporter {
         path: &'static str,
         request: impl Message + 'static,
     ) -> OTelSdkResult {
-        let Inner { route, service, room, ending, given_up, .. } = &*self.0;
+        let Inner { route, counts, room, ending, given_up, .. } = &*self.0;
         room.fetch_add(number, Relaxed);
         if given_up.is_cancelled() {
-            route.counts.processed(service, Fate::Shutdown, number);
+            counts.processed.add(Fate::Shutdown, number);
             return Err(OTelSdkError::AlreadyShutdown);
         }
-        route.counts.processed(service, Fate::Success, number);
+        counts.processed.add(Fate::Success, number);
         let this = self.clone();
         let sending = route.runtime.spawn(async move {
             let Inner { route, given_up, .. } = &*this.0;
@@ -172,7 +173,7 @@ impl Exporter {
         let gone = |error| Err(Failure::new(Fate::Shutdown, causes(&error)));
         let sent = sending.await.unwrap_or_else(gone);
         let fate = sent.as_ref().err().map_or(Fate::Success, |failure| failure.fate);
-        route.counts.exported(service, fate, number);
+        counts.exported.add(fate, number);
         if sent.is_err() && ending.load(Relaxed) {
             given_up.cancel();
         }

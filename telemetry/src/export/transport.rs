@@ -166,15 +166,15 @@ impl Transport {
             body = written.expect("writing to memory cannot fail");
         }
         let body = Bytes::from(body);
-        let mut wait = FIRST_RETRY;
-        for attempt in 0.. {
+        let (mut wait, mut retries) = (FIRST_RETRY, 0..RETRIES);
+        loop {
             let sent = timeout_at(deadline, self.try_to_send(grpc, body.clone())).await;
             let Ok(Err(failure)) = sent else {
                 let late =
                     |_| Err(Failure::new(Fate::Timeout, format!("no answer within {within:?}")));
                 return sent.unwrap_or_else(late);
             };
-            let Some(told) = failure.retry.filter(|_| attempt < RETRIES) else {
+            let Some(told) = failure.retry.filter(|_| retries.next().is_some()) else {
                 return Err(failure);
             };
             let wait_now = told.max(wait + rand::random_range(Duration::ZERO..FIRST_RETRY));
@@ -185,7 +185,6 @@ impl Transport {
             sleep(wait_now).await;
             wait *= 2;
         }
-        unreachable!("the last attempt returns")
     }
 
     async fn try_to_send(&self, grpc: &'static str, body: Bytes) -> Result<(), Failure> {
