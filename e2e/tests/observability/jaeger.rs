@@ -3,18 +3,17 @@
 //! The collector of the testkit is made of the same crates as the suite; this one shares only the protocol.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::future::ready;
-use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use emojivoto_e2e::{root, tool};
 use emojivoto_testkit::{eventually, http};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
+use crate::program::Program;
 use crate::suite::Suite;
 
 /// A vote for the doughnut: who did what, in which order, and how it ended.
@@ -108,39 +107,26 @@ const SETTINGS: [&str; 10] = [
 
 /// A running Jaeger, which keeps traces in memory. It ends with the test.
 struct Jaeger {
-    child: Child,
+    _program: Program,
     /// Where it takes spans over gRPC, and over HTTP.
     grpc: SocketAddr,
     http: SocketAddr,
     /// Where it answers questions.
     query: SocketAddr,
-    log: PathBuf,
 }
 
 impl Jaeger {
     async fn start(name: &str) -> Self {
-        let name = format!("jaeger-{name}-{}.log", std::process::id());
-        let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let file = File::create(&log).expect("the temporary directory is writable");
-        let child = Command::new(tool("jaeger"))
+        let directory = Program::directory(&format!("jaeger-{name}-{}", std::process::id()));
+        let mut command = Command::new(tool("jaeger"));
+        command
             .args(arguments_in_the_stack())
             .args(SETTINGS.map(|setting| format!("--set={setting}")))
-            .env_clear()
-            .stdin(Stdio::null())
-            .stderr(file.try_clone().expect("the file is open"))
-            .stdout(file)
-            .spawn()
-            .expect("Jaeger starts");
-        let nowhere = SocketAddr::from(([0; 4], 0));
-        let mut jaeger = Self { child, grpc: nowhere, http: nowhere, query: nowhere, log };
-        [jaeger.grpc, jaeger.http, jaeger.query] =
-            eventually("Jaeger says where it listens", || {
-                let ended = jaeger.child.try_wait().expect("it is a child of this process");
-                assert!(ended.is_none(), "Jaeger has ended: {ended:?}");
-                ready(addresses(&jaeger.log()))
-            })
-            .await;
-        jaeger
+            .env_clear();
+        let mut program = Program::start(&mut command, directory);
+        let says = || ready(addresses(&program.log()));
+        let [grpc, http, query] = eventually("Jaeger says where it listens", says).await;
+        Self { _program: program, grpc, http, query }
     }
 
     /// Some traces with such a span, by their ids.
@@ -171,21 +157,6 @@ impl Jaeger {
             }
         }
         traces
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
-    }
-}
-
-impl Drop for Jaeger {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if std::thread::panicking() {
-            let _ = writeln!(io::stderr(), "Jaeger's log:\n{}", self.log());
-        }
-        let _ = fs::remove_file(&self.log);
     }
 }
 

@@ -13,6 +13,7 @@ use suite::Suite;
 
 mod dashboard;
 mod jaeger;
+mod program;
 mod prometheus;
 mod suite;
 

@@ -1,46 +1,43 @@
 //! A real Prometheus with the repository's own configuration.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::fs;
+use std::future::ready;
+use std::process::Command;
 
 use emojivoto_e2e::{root, tool};
 use emojivoto_testkit::{eventually, http};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
+use crate::program::Program;
+
 pub(super) const DIRECTORY: &str = "observability/prometheus";
 
 /// A running Prometheus. It ends with the test, and takes along what it stored.
 pub(super) struct Prometheus {
-    child: Child,
+    _program: Program,
     address: String,
-    directory: PathBuf,
 }
 
 impl Prometheus {
     /// Starts it with these targets and waits until it has scraped each of them.
     pub(super) async fn watching(targets: &[String]) -> Self {
         let name = format!("prometheus-{}", targets[0].replace(':', "-"));
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        fs::create_dir_all(&directory).expect("the temporary directory is writable");
+        let directory = Program::directory(&name);
         fs::write(directory.join("prometheus.yml"), configuration(targets)).expect("writable");
-        let child = Command::new(tool("prometheus"))
+        let mut command = Command::new(tool("prometheus"));
+        command
             .args(["--enable-feature=exemplar-storage", "--config.file=prometheus.yml"])
-            .args(["--storage.tsdb.path=data", "--web.listen-address=127.0.0.1:0"])
-            .current_dir(&directory)
-            .stderr(File::create(directory.join("log")).expect("writable"))
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("Prometheus starts");
-        let mut prometheus = Self { child, address: String::new(), directory };
-        prometheus.address = eventually("Prometheus listens", async || {
-            let log = prometheus.log();
-            let (_, rest) = log.split_once(r#"msg="Listening on" address="#)?;
-            Some(rest.split_whitespace().next()?.to_owned())
+            .args(["--storage.tsdb.path=data", "--web.listen-address=127.0.0.1:0"]);
+        let mut program = Program::start(&mut command, directory);
+        let address = eventually("Prometheus listens", || {
+            let log = program.log();
+            let address = log.split_once(r#"msg="Listening on" address="#);
+            let address = address.and_then(|(_, rest)| rest.split_whitespace().next());
+            ready(address.map(str::to_owned))
         })
         .await;
+        let prometheus = Self { _program: program, address };
         let up = format!("sum(up) == {}", targets.len());
         eventually("Prometheus has scraped every target", async || {
             prometheus.try_query(&up).await.filter(|found| !found.is_empty())
@@ -83,10 +80,6 @@ impl Prometheus {
             .collect()
     }
 
-    fn log(&self) -> String {
-        fs::read_to_string(self.directory.join("log")).unwrap_or_default()
-    }
-
     /// `None` while it is starting, or if it objects to the expression.
     async fn try_query(&self, expression: &str) -> Option<Vec<Value>> {
         let expression = utf8_percent_encode(expression, NON_ALPHANUMERIC);
@@ -95,17 +88,6 @@ impl Prometheus {
         (answer.status == 200)
             .then(|| answer.json()["data"]["result"].as_array().cloned())
             .flatten()
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if std::thread::panicking() {
-            let _ = writeln!(io::stderr(), "Prometheus' log:\n{}", self.log());
-        }
-        let _ = fs::remove_dir_all(&self.directory);
     }
 }
 
