@@ -8,17 +8,21 @@ REVISION := $(shell git rev-parse HEAD 2>/dev/null)
 CLUSTER  ?= emojivoto
 COMPOSE   = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 OBSERVED  = -f docker-compose.yml -f observability/compose.yml
+SCALED    = -f docker-compose.yml -f redis/compose.yml
+EVERY     = $(OBSERVED) -f redis/compose.yml
 
 # For Compose, which builds with it.
 export EMOJIVOTO_REVISION = $(REVISION)
 
-.PHONY: help test images up observe down rules k3d kind
+.PHONY: help test images up observe scaled down clean rules k3d kind
 
 help:
 	@echo 'make test     install what the tests need, then run all of them'
 	@echo 'make up       build and start the suite with Compose: http://localhost:8081'
 	@echo 'make observe  the same with Prometheus, Grafana and Jaeger: http://localhost:3000'
-	@echo 'make down     stop either, and remove it'
+	@echo 'make scaled   the suite with three voting services, which count in Redis'
+	@echo 'make down     stop any of these, and remove it, but for the votes'
+	@echo 'make clean    the same, and the votes'
 	@echo 'make images   build the four images, tagged $(VERSION) and latest'
 	@echo 'make k3d      build, load into a k3d cluster and apply: http://localhost:8081'
 	@echo 'make kind     the same with kind, which has no ingress: port-forward to look at it'
@@ -29,7 +33,7 @@ help:
 test:
 	.ci/install
 	cargo test --workspace
-	cargo test -p emojivoto-e2e --features browser,manifests,compose,observability,openapi
+	cargo test -p emojivoto-e2e --features browser,manifests,compose,observability,openapi,stores
 
 # Untagged as well, for `kubectl apply -f k8s/base/web.yml` and its like.
 images:
@@ -48,8 +52,17 @@ observe:
 	@echo 'Prometheus  http://localhost:9090'
 	@echo 'Jaeger      http://localhost:16686'
 
+scaled:
+	$(COMPOSE) $(SCALED) up --build --detach
+	@echo 'http://localhost:8081'
+
+# Votes are in volumes with a name. Those without, of images, would be left behind: `rm -v` takes them, and no others.
 down:
-	$(COMPOSE) $(OBSERVED) down --volumes
+	$(COMPOSE) $(EVERY) rm -fsv
+	$(COMPOSE) $(EVERY) down
+
+clean:
+	$(COMPOSE) $(EVERY) down --volumes
 
 # Puts the rules of observability/ into the PrometheusRule for Kubernetes.
 rules: RULE = k8s/components/prometheus-operator/prometheus-rule.yml

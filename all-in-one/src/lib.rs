@@ -5,7 +5,7 @@ mod settings;
 use std::{fmt::Write as _, net::SocketAddr};
 
 use emojivoto_runtime::{Error, process::Process};
-use emojivoto_voting_svc::store::MemoryStore;
+use emojivoto_voting_svc::store::{AnyStore, Place};
 use emojivoto_web::Backends;
 pub use settings::Settings;
 
@@ -32,16 +32,16 @@ impl Suite {
             admin: process.admin(),
             votes_per_second: (!settings.no_bot).then_some(settings.bot.request_rate),
         };
-        let backends =
-            Backends { emojisvc_host: suite.emoji.into(), votingsvc_host: suite.voting.into() };
+        let backends = Backends::at(suite.emoji, suite.voting);
 
         // On a signal they stop in the opposite order: who calls before who is called.
         process.spawn("emoji", |lifecycle, telemetry| {
             emojivoto_emoji_svc::serve(emoji, telemetry, lifecycle)
         });
         process.ready("emoji").await?;
+        let place = settings.data.map_or(settings.store.votes_store.clone(), Place::File);
+        let store = AnyStore::open(&place, settings.store.once())?;
         process.spawn("voting", |lifecycle, telemetry| {
-            let store = MemoryStore::default();
             emojivoto_voting_svc::serve(settings.poll, store, voting, telemetry, lifecycle)
         });
         process.ready("voting").await?;

@@ -1,9 +1,11 @@
 //! What the suite can be told when it is one process.
 
+use std::path::PathBuf;
+
 use clap::Args;
-use emojivoto_runtime::settings::port;
+use emojivoto_runtime::settings::{boolean, port};
 use emojivoto_vote_bot::VotingSettings;
-use emojivoto_voting_svc::PollSettings;
+use emojivoto_voting_svc::{PollSettings, StoreSettings};
 use emojivoto_web::FrontEnd;
 
 /// The settings of all four services, except for where they find each other.
@@ -22,8 +24,16 @@ pub struct Settings {
     pub voting_port: u16,
 
     /// Leave the voting to people
-    #[arg(long, env, value_parser = boolean)]
+    #[arg(long, env, value_parser = no_bot)]
     pub no_bot: bool,
+
+    /// Keep the votes in this file, so that they survive: the same as --votes-store file:PATH
+    #[arg(long, value_name = "PATH", conflicts_with = "votes_store")]
+    pub data: Option<PathBuf>,
+
+    /// Where votes are kept.
+    #[command(flatten)]
+    pub store: StoreSettings,
 
     /// How the poll misbehaves on purpose.
     #[command(flatten)]
@@ -38,6 +48,7 @@ pub struct Settings {
     pub bot: VotingSettings,
 }
 
-fn boolean(text: &str) -> Result<bool, &'static str> {
-    text.parse().map_err(|_| "NO_BOT: expected true or false")
+/// Its flag has no value, so only the variable can have a wrong one.
+fn no_bot(text: &str) -> Result<bool, String> {
+    boolean(text).map_err(|expected| format!("NO_BOT: {expected}"))
 }

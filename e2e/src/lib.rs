@@ -1,4 +1,5 @@
-//! Tests that need more than the Rust toolchain: a browser, a container engine, kubectl, Prometheus, Jaeger, schemathesis.
+//! Tests that need more than the Rust toolchain: a browser, a container engine, kubectl, Prometheus, Jaeger,
+//! Redis, schemathesis.
 //!
 //! Each kind is a test target behind a feature of its own, so that `cargo test --workspace`
 //! asks for nothing but Rust and `make test` runs them all. This library holds what they share.

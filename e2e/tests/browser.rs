@@ -186,6 +186,43 @@ async fn voting_does_not_reload_the_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_tap_is_one_vote_however_often_it_is_sent() {
+    let visit = Visit::start(WIDE).await;
+    visit.open("/").await;
+    let tap = async || visit.find(r#"button[value=":joy:"]"#).await.click().await.expect("a click");
+    // Twice at once; then with an answer that gets lost, after which the page sends it again by itself.
+    visit.eval("window.send = fetch; window.fetch = (...vote) => { send(...vote); return send(...vote); }").await;
+    tap().await;
+    visit.text("#result", "See the leaderboard").await;
+    visit
+        .eval(
+            "window.sent = []; window.fetch = async (...vote) => {
+            sent.push(vote[1].headers['Idempotency-Key']);
+            const answer = await send(...vote);
+            if (sent.length === 1) throw new TypeError('lost');
+            return answer;
+        }",
+        )
+        .await;
+    tap().await;
+    visit.text("#result", "2 times").await;
+    assert_eq!(visit.votes().await[0]["votes"], "2");
+    tap().await;
+    visit.text("#result", "3 times").await;
+    assert_eq!(visit.votes().await[0]["votes"], "3");
+    let sent = visit.eval("return sent").await;
+    assert!(sent[0] == sent[1] && sent[1] != sent[2] && sent[3] == Value::Null, "{sent}");
+    assert!(sent[2].as_str().is_some_and(|key| key.len() == 32), "{sent}");
+
+    // It gives up after the second time.
+    visit.eval("window.fetch = async () => { throw new TypeError('gone'); }").await;
+    tap().await;
+    visit.text("#result .note.bad", "there is no answer from the server").await;
+    assert_eq!(visit.complaints(&[]).await, Vec::<String>::new());
+    visit.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn voting_works_without_scripts() {
     let visit = Visit::start(NO_SCRIPTS).await;
     visit.open("/").await;

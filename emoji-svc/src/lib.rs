@@ -21,5 +21,6 @@ pub async fn serve(
 ) -> Result<(), Error> {
     let service =
         EmojiServiceServer::new(Ballot::new()).max_decoding_message_size(MAX_REQUEST_BYTES);
+    lifecycle.ready(); // it needs nobody
     grpc::serve(listener, service, emoji::DESCRIPTORS, telemetry, lifecycle).await
 }

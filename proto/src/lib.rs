@@ -6,10 +6,12 @@
 
 mod ballot;
 pub mod emoji;
+mod idempotency;
 mod shared;
 pub mod voting;
 
 pub use ballot::{Shortcode, UnknownShortcode};
+pub use idempotency::{IdempotencyKey, InvalidIdempotencyKey};
 pub use shared::Shared;
 
 /// Requests of both services are a shortcode or nothing; unknown fields are allowed, megabytes of

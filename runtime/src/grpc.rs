@@ -2,7 +2,7 @@
 
 mod grpc_only;
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use axum::response::IntoResponse;
 use emojivoto_telemetry::{Telemetry, grpc::Observer, record_error};
@@ -18,7 +18,9 @@ use tonic::{
     server::NamedService,
     service::{LayerExt as _, Routes, RoutesBuilder},
 };
-use tonic_health::{ServingStatus, pb::FILE_DESCRIPTOR_SET as HEALTH_DESCRIPTORS};
+use tonic_health::{
+    ServingStatus, pb::FILE_DESCRIPTOR_SET as HEALTH_DESCRIPTORS, server::HealthReporter,
+};
 use tonic_reflection::{
     pb::{
         v1::FILE_DESCRIPTOR_SET as REFLECTION_V1,
@@ -31,7 +33,7 @@ use tower::{Service, service_fn, util::MapRequestLayer};
 use crate::{Error, Lifecycle, http as server};
 
 /// Serves `service` on `listener` until told to stop; returns when every RPC in flight has been
-/// answered. `descriptors` is the encoded descriptor set that reflection lists, and whose RPCs are
+/// answered. Whether it is ready, its owner says by `lifecycle`. `descriptors` is the encoded descriptor set that reflection lists, and whose RPCs are
 /// told apart by `telemetry`.
 pub async fn serve<S>(
     listener: TcpListener,
@@ -49,7 +51,6 @@ where
     let all = [descriptors, HEALTH_DESCRIPTORS, REFLECTION_V1, REFLECTION_V1ALPHA];
     let observer = Arc::new(Observer::server(&telemetry, &all));
     let (mut health, health_server) = tonic_health::server::health_reporter();
-    health.set_serving::<S>().await;
     let reflection = || {
         Reflection::configure()
             .register_encoded_file_descriptor_set(descriptors)
@@ -83,12 +84,18 @@ where
             Ok::<_, Error>(answer.map(Either::Right))
         }
     });
-    lifecycle.ready();
-    let draining = async {
-        lifecycle.draining().await;
-        for name in ["", S::NAME] {
-            health.set_service_status(name, ServingStatus::NotServing).await;
+    let health = async {
+        let mut readiness = lifecycle.readiness();
+        let mut draining = pin!(lifecycle.draining());
+        loop {
+            let ready = *readiness.borrow_and_update();
+            set(&mut health, S::NAME, ready).await;
+            tokio::select! {
+                Ok(()) = readiness.changed() => {}
+                () = &mut draining => break,
+            }
         }
+        set(&mut health, S::NAME, false).await;
         lifecycle.shutdown().await;
         // Ends the streams of those who watch, for whom the drain would wait otherwise.
         for name in ["", S::NAME] {
@@ -98,7 +105,15 @@ where
     };
     tokio::select! {
         served = server::serve(listener, app, &lifecycle) => Ok(served?),
-        () = draining => unreachable!("it pends once it has told the health service"),
+        () = health => unreachable!("it pends once the service has ended"),
+    }
+}
+
+/// Tells those who ask for the health of the process, or of its service.
+async fn set(health: &mut HealthReporter, service: &str, ready: bool) {
+    let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
+    for name in ["", service] {
+        health.set_service_status(name, status).await;
     }
 }
 

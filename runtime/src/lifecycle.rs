@@ -24,7 +24,22 @@ impl Lifecycle {
 
     /// Says that the service can serve.
     pub fn ready(&self) {
-        self.ready.send_replace(true);
+        self.set(true);
+    }
+
+    /// Says that the service cannot serve at the moment.
+    pub fn not_ready(&self) {
+        self.set(false);
+    }
+
+    /// Those who follow it hear of changes, not of each time that it is said.
+    fn set(&self, ready: bool) {
+        self.ready.send_if_modified(|was| std::mem::replace(was, ready) != ready);
+    }
+
+    /// Tells what was said last of whether the service can serve.
+    pub fn readiness(&self) -> watch::Receiver<bool> {
+        self.ready.subscribe()
     }
 
     /// Resolves when no new clients are wanted, while those that come are still served.

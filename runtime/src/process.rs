@@ -7,7 +7,7 @@ mod supervise;
 
 use std::{env, process::ExitCode, sync::Arc};
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use emojivoto_telemetry::Observability;
 pub use listen::{CannotListen, Role};
 use signals::Signals;
@@ -17,7 +17,8 @@ pub use crate::cli::is_called;
 use crate::{
     Error, Lifecycle,
     admin::{self, Services},
-    cli, http,
+    cli::{self, NoCommand},
+    http,
     settings::Common,
 };
 
@@ -37,8 +38,26 @@ pub fn main<S: Args>(
     role: Role,
     start: impl AsyncFnOnce(S, &mut Process) -> Result<(), Error>,
 ) -> ExitCode {
+    main_or(binary, about, role, start, |command: NoCommand, _| match command {})
+}
+
+/// The same for a binary that can be told to do something else, such as `binary export`: what `command` does. An error
+/// is its last word, and exit code 1.
+pub fn main_or<S: Args, C: Subcommand>(
+    binary: &'static str,
+    about: &'static str,
+    role: Role,
+    start: impl AsyncFnOnce(S, &mut Process) -> Result<(), Error>,
+    command: impl FnOnce(C, S) -> Result<(), Error>,
+) -> ExitCode {
     let (settings, common) = match cli::parse(binary, about) {
-        Ok(parsed) => parsed,
+        Ok((settings, common, None)) => (settings, common),
+        Ok((settings, _, Some(told))) => {
+            return match command(told, settings) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => last_word(&*error, ExitCode::FAILURE),
+            };
+        }
         Err(exit_code) => return exit_code,
     };
     let export = match emojivoto_telemetry::Settings::from_env(|variable| env::var_os(variable)) {

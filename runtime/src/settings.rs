@@ -43,3 +43,8 @@ pub struct Common {
 pub fn port(text: &str) -> Result<u16, &'static str> {
     text.parse().map_err(|_| "expected a port number from 0 to 65535")
 }
+
+/// Parses a yes or no.
+pub fn boolean(text: &str) -> Result<bool, &'static str> {
+    text.parse().map_err(|_| "expected true or false")
+}

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    io::{self, BufRead as _, BufReader, Read as _},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::SocketAddr,
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::mpsc::{Receiver, sync_channel},
@@ -59,6 +59,17 @@ impl Binary {
         }
         limited.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self(limited)
+    }
+
+    /// Lets it read this from its standard input.
+    #[must_use]
+    pub fn input(mut self, text: &str) -> Self {
+        let (reader, mut writer) = io::pipe().expect("a pipe");
+        let text = text.to_owned();
+        // It may end before it has read all.
+        thread::spawn(move || drop(writer.write_all(text.as_bytes())));
+        self.0.stdin(reader);
+        self
     }
 
     /// Runs it to its end.
@@ -243,6 +254,11 @@ impl Run {
         let line = line.trim_end_matches(|c: char| !c.is_ascii_digit());
         let port = line.rsplit(':').next().and_then(|port| port.parse().ok());
         SocketAddr::from(([127, 0, 0, 1], port.unwrap_or_else(|| panic!("a port: {line}"))))
+    }
+
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends a signal: `TERM`, `INT`.

@@ -1,7 +1,8 @@
 //! A vote that stays in flight for as long as a test wants.
 
-use emojivoto_proto::Shortcode;
-use emojivoto_voting_svc::store::{MemoryStore, StoreError, Tally, VoteStore};
+use std::time::Duration;
+
+use emojivoto_voting_svc::store::{Added, MemoryStore, StoreError, Tally, Vote, VoteStore};
 use tokio::sync::Notify;
 
 /// A store that holds every vote until it is told to go on.
@@ -22,13 +23,25 @@ impl Holding {
 }
 
 impl VoteStore for Holding {
-    async fn add(&self, choice: Shortcode) -> Result<(), StoreError> {
+    async fn add(&self, vote: Vote) -> Result<Added, StoreError> {
         self.arrived.notify_one();
         self.go_on.notified().await;
-        self.store.add(choice).await
+        self.store.add(vote).await
     }
 
     async fn tally(&self) -> Result<Tally, StoreError> {
         self.store.tally().await
+    }
+
+    async fn fill(&self, votes: &Tally) -> Result<(), StoreError> {
+        self.store.fill(votes).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.store.check().await
+    }
+
+    fn window(&self) -> Duration {
+        self.store.window()
     }
 }

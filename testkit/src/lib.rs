@@ -7,9 +7,11 @@
 
 mod binary;
 pub mod collector;
+pub mod contract;
 mod holding;
 pub mod http;
 mod patience;
+mod resending;
 mod services;
 
 use std::{
@@ -21,8 +23,9 @@ use std::{
 pub use binary::{Binary, Run, behaves, healthcheck, refuses, reports_as, requires};
 pub use holding::Holding;
 pub use patience::{PATIENCE, within};
+pub use resending::Resending;
 pub use services::{
-    Service, channel, defaults, emoji, voting, voting_at, voting_on, web, web_with,
+    Service, channel, defaults, emoji, voting, voting_at, voting_on, web, web_spreading, web_with,
 };
 
 /// For what shall listen wherever there is room.

@@ -9,7 +9,7 @@ use emojivoto_voting_svc::{
     PollSettings,
     store::{MemoryStore, VoteStore},
 };
-use emojivoto_web::{Backends, FrontEnd};
+use emojivoto_web::{Backends, FrontEnd, LbPolicy};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tonic::transport::{Channel, Endpoint};
 
@@ -24,7 +24,10 @@ pub struct Service {
 }
 
 impl Service {
-    async fn start<F>(address: SocketAddr, serve: impl FnOnce(TcpListener, Lifecycle) -> F) -> Self
+    pub(crate) async fn start<F>(
+        address: SocketAddr,
+        serve: impl FnOnce(TcpListener, Lifecycle) -> F,
+    ) -> Self
     where
         F: Future<Output = Result<(), Error>> + Send + 'static,
     {
@@ -95,7 +98,7 @@ pub async fn voting_on<S: VoteStore>(store: S) -> Service {
 }
 
 async fn voting_with<S: VoteStore>(address: SocketAddr, delay: Duration, store: S) -> Service {
-    let poll = PollSettings { failure_rate: 1.0, artificial_delay: delay };
+    let poll = PollSettings { failure_rate: 1.0, artificial_delay: delay, votes_once: true };
     let service = Service::start(address, |listener, lifecycle| {
         emojivoto_voting_svc::serve(poll, store, listener, Telemetry::off(), lifecycle)
     });
@@ -113,9 +116,22 @@ pub async fn web_with(
     voting: SocketAddr,
     change: impl FnOnce(&mut FrontEnd),
 ) -> Service {
-    let backends = Backends { emojisvc_host: emoji.into(), votingsvc_host: voting.into() };
     let mut settings = defaults::<FrontEnd>();
     change(&mut settings);
+    web_of(Backends::at(emoji, voting), settings).await
+}
+
+/// web that spreads the votes over several voting-svc.
+pub async fn web_spreading(emoji: SocketAddr, voting: &[SocketAddr]) -> Service {
+    let backends = Backends {
+        emojisvc_host: vec![emoji.into()],
+        votingsvc_host: voting.iter().copied().map(Into::into).collect(),
+        grpc_lb_policy: LbPolicy::LeastRequest,
+    };
+    web_of(backends, defaults()).await
+}
+
+async fn web_of(backends: Backends, settings: FrontEnd) -> Service {
     Service::start(ANY_PORT, |listener, lifecycle| {
         emojivoto_web::serve(backends, settings, listener, Telemetry::off(), lifecycle)
     })

@@ -5,9 +5,10 @@ mod observe;
 use std::{sync::Arc, time::Duration};
 
 use emojivoto_net::tls::{self, Connector};
+use emojivoto_proto::IdempotencyKey;
 use emojivoto_runtime::Error;
 use emojivoto_telemetry::{Context, Telemetry};
-use http::{HeaderValue, Request, StatusCode, Version, header};
+use http::{HeaderName, HeaderValue, Request, StatusCode, Version, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_util::{client::legacy::Client as HttpClient, rt::TokioExecutor};
 use observe::{LIST, Observer, VOTE};
@@ -95,7 +96,8 @@ impl Client {
         struct Emoji {
             shortcode: String,
         }
-        let Answer { status, body, .. } = self.get(LIST, LIST).await.map_err(WebAway::NoAnswer)?;
+        let Answer { status, body, .. } =
+            self.get(LIST, LIST, None).await.map_err(WebAway::NoAnswer)?;
         if status != StatusCode::OK {
             return Err(WebAway::NoBallot(status));
         }
@@ -106,13 +108,21 @@ impl Client {
     /// `GET /api/vote?choice=…`
     pub(crate) async fn vote(&self, choice: &str) -> Result<Answer, WebAway> {
         let path = format!("{VOTE}?choice={}", utf8_percent_encode(choice, QUERY_VALUE));
-        self.get(VOTE, &path).await.map_err(WebAway::NoAnswer)
+        // Never from the seed: another run with the same one casts other votes, which count as well.
+        let key = (IdempotencyKey::HEADER, IdempotencyKey::random().header());
+        self.get(VOTE, &path, Some(key)).await.map_err(WebAway::NoAnswer)
     }
 
-    async fn get(&self, template: &'static str, path: &str) -> Result<Answer, Error> {
+    async fn get(
+        &self,
+        template: &'static str,
+        path: &str,
+        header: Option<(HeaderName, HeaderValue)>,
+    ) -> Result<Answer, Error> {
         let Inner { web, host, observer, http } = &*self.0;
         let mut request = Request::get(web.uri(path)?).body(Empty::new())?;
         request.headers_mut().insert(header::USER_AGENT, USER_AGENT);
+        request.headers_mut().extend(header);
         if let Some(host) = host {
             request.headers_mut().insert(header::HOST, host.clone());
         }

@@ -2,11 +2,11 @@
 
 use std::{cmp::Reverse, time::Duration};
 
-use emojivoto_proto::Shortcode;
+use emojivoto_proto::{IdempotencyKey, Shortcode};
 
 use crate::{
     settings::PollSettings,
-    store::{StoreError, VoteStore},
+    store::{Added, Key, StoreError, Vote, VoteStore},
 };
 
 /// A poll over the ballot.
@@ -15,6 +15,7 @@ pub struct Poll<S> {
     store: S,
     failure_rate: f64,
     delay: Duration,
+    once: bool,
 }
 
 /// Why a vote was not counted.
@@ -23,6 +24,9 @@ pub enum VoteError {
     /// The bug that this demo has on purpose.
     #[error("votes for this emoji fail on purpose")]
     OnPurpose,
+    /// It would be another vote under the name of one that was counted.
+    #[error("the idempotency key belongs to a vote for another emoji")]
+    KeyOfAnother,
     /// The store could not keep it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -31,18 +35,28 @@ pub enum VoteError {
 impl<S: VoteStore> Poll<S> {
     /// A poll that keeps its votes in `store`.
     pub fn new(store: S, settings: &PollSettings) -> Self {
-        Self { store, failure_rate: settings.failure_rate, delay: settings.artificial_delay }
+        let PollSettings { failure_rate, artificial_delay, votes_once } = *settings;
+        Self { store, failure_rate, delay: artificial_delay, once: votes_once }
     }
 
-    /// Counts a vote, after the artificial delay.
-    pub async fn vote(&self, choice: Shortcode) -> Result<(), VoteError> {
+    /// Counts a vote, after the artificial delay; those that come again under the same key but once. One that fails on
+    /// purpose has not come: it may be counted the next time.
+    pub async fn vote(
+        &self,
+        choice: Shortcode,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<(), VoteError> {
         if !self.delay.is_zero() {
             tokio::time::sleep(self.delay).await;
         }
         if choice == Shortcode::doughnut() && rand::random_bool(self.failure_rate) {
             return Err(VoteError::OnPurpose);
         }
-        Ok(self.store.add(choice).await?)
+        let key = key.filter(|_| self.once).map(Key::from);
+        match self.store.add(Vote { choice, key }).await? {
+            Added::Counted | Added::Again => Ok(()),
+            Added::OfAnother => Err(VoteError::KeyOfAnother),
+        }
     }
 
     /// The emoji that have votes, most votes first, ties in ballot order.
@@ -61,7 +75,8 @@ mod tests {
     use crate::store::MemoryStore;
 
     fn poll(failure_rate: f64) -> Poll<MemoryStore> {
-        let settings = PollSettings { failure_rate, artificial_delay: Duration::ZERO };
+        let artificial_delay = Duration::ZERO;
+        let settings = PollSettings { failure_rate, artificial_delay, votes_once: true };
         Poll::new(MemoryStore::default(), &settings)
     }
 
@@ -75,7 +90,7 @@ mod tests {
         assert_eq!(poll.results().await.expect("results"), []);
         for shortcode in [":relaxed:", ":ghost:", ":relaxed:", ":poop:", ":joy:", ":100:", ":100:"]
         {
-            poll.vote(emoji(shortcode)).await.expect("a vote");
+            poll.vote(emoji(shortcode), None).await.expect("a vote");
         }
         let expected =
             [(":100:", 2), (":relaxed:", 2), (":joy:", 1), (":ghost:", 1), (":poop:", 1)];
@@ -92,8 +107,8 @@ mod tests {
             let poll = poll(rate);
             let mut counted = 0;
             for _ in 0..1_000 {
-                poll.vote(emoji(":joy:")).await.expect("a vote for another emoji");
-                match poll.vote(doughnut).await {
+                poll.vote(emoji(":joy:"), None).await.expect("a vote for another emoji");
+                match poll.vote(doughnut, None).await {
                     Ok(()) => counted += 1,
                     Err(error) => assert!(matches!(error, VoteError::OnPurpose), "{error}"),
                 }
@@ -117,7 +132,7 @@ mod tests {
                         tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
                     runtime.block_on(async {
                         for _ in 0..10_000 {
-                            poll.vote(emoji(":joy:")).await.expect("a vote");
+                            poll.vote(emoji(":joy:"), None).await.expect("a vote");
                         }
                     });
                 })

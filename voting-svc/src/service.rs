@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use emojivoto_proto::{
-    Shortcode,
+    IdempotencyKey, Shortcode,
     voting::{ResultsResponse, Voting, VotingResult},
 };
 use emojivoto_telemetry::{Telemetry, record_error};
@@ -13,7 +13,7 @@ use tracing::Level;
 use crate::{
     LOG,
     poll::{Poll, VoteError},
-    store::VoteStore,
+    store::{StoreError, VoteStore},
 };
 
 #[derive(Debug)]
@@ -29,15 +29,16 @@ impl<S> PollService<S> {
 }
 
 impl<S: VoteStore> Voting for PollService<S> {
-    async fn vote(&self, choice: Shortcode) -> Result<(), Status> {
-        let vote = self.poll.vote(choice).await;
+    async fn vote(&self, choice: Shortcode, key: Option<IdempotencyKey>) -> Result<(), Status> {
+        let vote = self.poll.vote(choice, key.as_ref()).await;
         self.log(choice, vote.as_ref().err());
         vote.map_err(|error| {
             record_error(&error);
             match error {
                 // The bug of the original, to the letter.
                 VoteError::OnPurpose => Status::unknown("ERROR"),
-                VoteError::Store(_) => store_failed(),
+                VoteError::KeyOfAnother => Status::already_exists(error.to_string()),
+                VoteError::Store(error) => store_failed(&error),
             }
         })
     }
@@ -46,7 +47,7 @@ impl<S: VoteStore> Voting for PollService<S> {
         let results = self.poll.results().await.map_err(|error| {
             record_error(&error);
             tracing::error!(target: LOG, error = &error as &dyn Error, "no results");
-            store_failed()
+            store_failed(&error)
         })?;
         let result = |(emoji, votes): (Shortcode, u64)| VotingResult {
             shortcode: emoji.as_str().to_owned(),
@@ -65,6 +66,8 @@ impl<S> PollService<S> {
             Some(VoteError::Store(error)) => {
                 tracing::error!(target: LOG, error = error as &dyn Error, "Vote for [{choice}] failed");
             }
+            // A mistake of the caller, who is told.
+            Some(VoteError::KeyOfAnother) => {}
             Some(error) if self.telemetry.logs_request(true) => {
                 tracing::warn!(target: LOG, error = error as &dyn Error, "Vote for [{choice}] failed");
             }
@@ -79,6 +82,9 @@ impl<S> PollService<S> {
 }
 
 /// What a client is told; what went wrong is for the log.
-fn store_failed() -> Status {
-    Status::unavailable("votes cannot be stored or read at the moment")
+fn store_failed(error: &StoreError) -> Status {
+    match error {
+        StoreError::Full(_) => Status::resource_exhausted("there is no room for more votes"),
+        _ => Status::unavailable("votes cannot be stored or read at the moment"),
+    }
 }

@@ -10,6 +10,7 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
+use emojivoto_proto::InvalidIdempotencyKey;
 use emojivoto_telemetry::record_error;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -41,6 +42,12 @@ pub(crate) enum Error {
         "the request cannot be read: expected choice once, as text, in a well-formed query, form or JSON"
     )]
     Unreadable,
+    #[error(transparent)]
+    InvalidKey(#[from] InvalidIdempotencyKey),
+    #[error(
+        "the Idempotency-Key was used before, for a vote for another emoji: expected a new one for each vote"
+    )]
+    KeyOfAnother(#[source] CallError),
     #[error("the body is too long: expected at most {max} bytes")]
     BodyTooLong { max: usize },
     #[error("the body did not arrive in time")]
@@ -94,7 +101,10 @@ impl Error {
             Self::ChoiceMissing
             | Self::ChoiceTooLong { .. }
             | Self::ChoiceUnknown(_)
-            | Self::Unreadable => StatusCode::BAD_REQUEST,
+            | Self::Unreadable
+            | Self::InvalidKey(_) => StatusCode::BAD_REQUEST,
+            // As the draft of the header says.
+            Self::KeyOfAnother(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::BodyTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::UnknownBody => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -118,7 +128,10 @@ impl Error {
         match self {
             Self::ChoiceMissing => "No emoji was picked",
             Self::ChoiceTooLong { .. } | Self::ChoiceUnknown(_) => "No such emoji",
-            Self::Unreadable | Self::UnknownBody => "That request makes no sense here",
+            Self::Unreadable | Self::InvalidKey(_) | Self::UnknownBody => {
+                "That request makes no sense here"
+            }
+            Self::KeyOfAnother(_) => "That key belongs to another vote",
             Self::BodyTooLong { .. } => "That is too much at once",
             Self::BodyTooSlow => "That took too long",
             Self::NotFound => "Nothing here",

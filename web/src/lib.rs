@@ -21,7 +21,7 @@ use std::{sync::Arc, time::Duration};
 use app::App;
 use emojivoto_runtime::{Error, Lifecycle, http};
 use emojivoto_telemetry::Telemetry;
-pub use settings::{Backends, FrontEnd, Settings};
+pub use settings::{Backends, FrontEnd, LbPolicy, Settings};
 use tokio::net::TcpListener;
 
 /// How often backends are asked for a first answer while web is starting.
@@ -35,6 +35,7 @@ pub async fn serve(
     telemetry: Telemetry,
     lifecycle: Lifecycle,
 ) -> Result<(), Error> {
+    backends.check()?;
     let app = Arc::new(App::new(&backends, settings, &telemetry, lifecycle.clone()));
     let router = router::router(Arc::clone(&app), telemetry);
     let helpers = async {

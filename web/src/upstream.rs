@@ -1,9 +1,11 @@
 //! The two gRPC services behind the front end.
 
+mod replicas;
+
 use std::{future::Future, time::Duration};
 
 use emojivoto_proto::{
-    Shortcode,
+    IdempotencyKey, Shortcode,
     emoji::{
         self, Emoji, FindByShortcodeRequest, ListAllEmojiRequest, ListAllEmojiResponse,
         emoji_service_client::EmojiServiceClient,
@@ -14,15 +16,17 @@ use emojivoto_runtime::settings::HostPort;
 use emojivoto_telemetry::{
     Telemetry,
     grpc::{ObservedChannel, code_of},
+    prometheus::metrics::{family::Family, gauge::Gauge},
 };
 use http::Uri;
+use replicas::Replicas;
 use tonic::{
     Code, Request, Response, Status,
     transport::{Channel, Endpoint},
 };
-use tower::timeout::Timeout;
+use tower::{timeout::Timeout, util::Either};
 
-use crate::settings::Backends;
+use crate::settings::{Backends, LbPolicy};
 
 /// How long a backend may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -56,11 +60,14 @@ impl CallError {
     }
 }
 
-/// A channel with everything around it.
-type Calls = ObservedChannel<Timeout<Channel>>;
+/// One connection, or one to each replica, with everything around it.
+type Calls = ObservedChannel<Either<Timeout<Channel>, Replicas>>;
 
-/// Clients of both services. They connect when first used, and again whenever a call finds the
-/// connection gone.
+/// `emojivoto_upstream_replicas`, by service.
+type ReplicaCounts = Family<[(&'static str, &'static str); 1], Gauge>;
+
+/// Clients of both services. With one connection each, they connect when first used, and again
+/// whenever a call finds the connection gone.
 #[derive(Debug)]
 pub(crate) struct Upstreams {
     emoji: EmojiServiceClient<Calls>,
@@ -70,12 +77,23 @@ pub(crate) struct Upstreams {
 
 impl Upstreams {
     pub(crate) fn new(backends: &Backends, timeout: Duration, telemetry: &Telemetry) -> Self {
-        let channel = |address, descriptors| channel(address, descriptors, timeout, telemetry);
-        Self {
-            emoji: EmojiServiceClient::new(channel(&backends.emojisvc_host, emoji::DESCRIPTORS)),
-            voting: VotingClient::new(channel(&backends.votingsvc_host, voting::DESCRIPTORS)),
-            timeout,
-        }
+        let spread = backends.grpc_lb_policy == LbPolicy::LeastRequest;
+        let counts = spread.then(|| replica_counts(telemetry));
+        let calls = |service, hosts: &[HostPort], descriptors| {
+            let uri = uri(hosts.first().expect("the setting is required"));
+            let calls = match &counts {
+                None => Either::Left(channel(&uri, timeout)),
+                Some(counts) => {
+                    let count = counts.get_or_create_owned(&[("service", service)]);
+                    Either::Right(Replicas::new(service, hosts, timeout, count))
+                }
+            };
+            // Outermost, so that it sees how each call ended.
+            ObservedChannel::new(calls, &uri, descriptors, telemetry)
+        };
+        let emoji = calls("emoji-svc", &backends.emojisvc_host, emoji::DESCRIPTORS);
+        let voting = calls("voting-svc", &backends.votingsvc_host, voting::DESCRIPTORS);
+        Self { emoji: EmojiServiceClient::new(emoji), voting: VotingClient::new(voting), timeout }
     }
 
     /// Every emoji of the ballot, in its order.
@@ -92,10 +110,16 @@ impl Upstreams {
         Ok(found.emoji)
     }
 
-    /// Votes. It is never sent twice: a vote that failed on its way may have been counted.
-    pub(crate) async fn vote(&self, choice: Shortcode) -> Result<(), CallError> {
+    /// Votes. From here it is sent once; should it be sent again on its way, voting-svc knows it by its key.
+    pub(crate) async fn vote(
+        &self,
+        choice: Shortcode,
+        key: &IdempotencyKey,
+    ) -> Result<(), CallError> {
         let mut voting = self.voting.clone();
-        self.call("voting-svc", voting.vote(choice, self.request(VoteRequest {}))).await?;
+        let mut request = self.request(VoteRequest {});
+        key.add_to(request.metadata_mut());
+        self.call("voting-svc", voting.vote(choice, request)).await?;
         Ok(())
     }
 
@@ -130,14 +154,19 @@ impl Upstreams {
     }
 }
 
-fn channel(
-    address: &HostPort,
-    descriptors: &[u8],
-    timeout: Duration,
-    telemetry: &Telemetry,
-) -> Calls {
+fn replica_counts(telemetry: &Telemetry) -> ReplicaCounts {
+    let (counts, help) = (ReplicaCounts::default(), "Replicas of a backend that are connected");
+    let name = "emojivoto_upstream_replicas";
+    telemetry.register(|registry| registry.register(name, help, counts.clone()));
+    counts
+}
+
+fn uri(address: &HostPort) -> Uri {
     let uri = Uri::builder().scheme("http").authority(address.clone()).path_and_query("/").build();
-    let uri = uri.expect("a host and a port make a URI");
+    uri.expect("a host and a port make a URI")
+}
+
+fn channel(uri: &Uri, timeout: Duration) -> Timeout<Channel> {
     let channel = Endpoint::from(uri.clone())
         .connect_timeout(CONNECT_TIMEOUT)
         .http2_keep_alive_interval(KEEPALIVE)
@@ -146,7 +175,5 @@ fn channel(
         .connect_lazy();
     // The channel ends a call that was sent at its deadline, but does not watch over calls that wait
     // for a connection: those end here.
-    let channel = Timeout::new(channel, timeout.saturating_add(NO_CONNECTION));
-    // Outermost, so that it sees how each call ended.
-    ObservedChannel::new(channel, &uri, descriptors, telemetry)
+    Timeout::new(channel, timeout.saturating_add(NO_CONNECTION))
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 use axum::{
     Form, Json, RequestExt as _,
     body::HttpBody as _,
-    extract::{Query, Request},
+    extract::{FromRequestParts, Query, Request},
     response::{IntoResponse as _, Response},
 };
-use emojivoto_proto::Shortcode;
-use http::{HeaderValue, StatusCode, header};
+use emojivoto_proto::{IdempotencyKey, Shortcode};
+use http::{HeaderValue, StatusCode, header, request::Parts};
 use serde::Deserialize;
 use tokio::time::timeout;
 use tonic::Code;
@@ -27,6 +27,23 @@ const JSON: &str = "application/json";
 
 /// How long a client may take to send a few bytes.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The key of a vote: that of the client or, where it sent none, a new one, so that whatever lies between here and
+/// voting-svc may send the vote again.
+///
+/// The ballot's form sends none. One in the page would be that of two votes, when somebody goes back and picks
+/// another emoji.
+#[derive(Debug)]
+pub(crate) struct Key(pub(crate) IdempotencyKey);
+
+impl<S: Sync> FromRequestParts<S> for Key {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
+        let key = IdempotencyKey::of(&parts.headers)?;
+        Ok(Self(key.unwrap_or_else(IdempotencyKey::random)))
+    }
+}
 
 /// The parameter that names an emoji, wherever it stands.
 #[derive(Debug, Default, Deserialize)]
@@ -74,13 +91,18 @@ impl Vote {
     }
 
     /// Casts the vote: asks emoji-svc whether it is an emoji, then votes for it.
-    pub(crate) async fn cast(&self, upstreams: &Upstreams) -> Result<Shortcode, Error> {
+    pub(crate) async fn cast(
+        &self,
+        key: &IdempotencyKey,
+        upstreams: &Upstreams,
+    ) -> Result<Shortcode, Error> {
         let choice = self.choice()?;
         let unknown = || Error::ChoiceUnknown(choice.to_owned());
         let emoji = upstreams.find(choice).await?.ok_or_else(unknown)?;
         let emoji: Shortcode = emoji.shortcode.parse().map_err(|_| unknown())?;
-        upstreams.vote(emoji).await.map_err(|error| match error.code {
+        upstreams.vote(emoji, key).await.map_err(|error| match error.code {
             Code::Unknown if emoji == Shortcode::doughnut() => Error::BrokenOnPurpose(error),
+            Code::AlreadyExists => Error::KeyOfAnother(error),
             _ => error.into(),
         })?;
         Ok(emoji)

@@ -19,11 +19,21 @@ function make(name, className, ...children) {
 const pop = [{ scale: 1 }, { scale: 1.45, rotate: "-10deg" }, { scale: 1 }];
 const shake = [0, -6, 6, -4, 4, 0].map((x) => ({ translate: `${x}px` }));
 
+/** A new name for a vote: 128 random bits. (`crypto.randomUUID` is there by HTTPS only.) */
+function randomKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 /** Resolves when the vote is counted; rejects with a sentence for the reader when it is not. */
 async function vote(choice) {
   // The colons stay as they are, so that the server's log shows the shortcode.
   const query = encodeURIComponent(choice).replaceAll("%3A", ":");
-  const response = await fetch(`/api/vote?choice=${query}`, { method: "POST", signal: AbortSignal.timeout(15_000) })
+  const headers = { "Idempotency-Key": randomKey() };
+  const signal = AbortSignal.timeout(15_000);
+  const send = () => fetch(`/api/vote?choice=${query}`, { method: "POST", headers, signal });
+  // Without an answer nobody knows whether it was counted. Under the same key it can be sent again, and is counted once.
+  const response = await send().catch(send)
     .catch(() => { throw new Error("The vote did not get through: there is no answer from the server. Please try again."); });
   if (response.ok) return;
   const body = await response.json().catch(() => null);

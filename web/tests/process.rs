@@ -16,15 +16,62 @@ const BACKENDS: [(&str, &str); 2] = [
 
 #[test]
 fn it_has_a_help_a_version_and_no_patience_with_wrong_settings() {
-    let settings =
-        ["WEB_PORT", "EMOJISVC_HOST", "VOTINGSVC_HOST", "GRPC_TIMEOUT", "MESSAGE_OF_THE_DAY"];
+    let settings = [
+        "WEB_PORT",
+        "EMOJISVC_HOST",
+        "VOTINGSVC_HOST",
+        "GRPC_LB_POLICY",
+        "GRPC_TIMEOUT",
+        "MESSAGE_OF_THE_DAY",
+    ];
     behaves(WEB, "emojivoto-web", &BACKENDS, &settings);
     for host in ["http://emoji-svc:8080", "emoji-svc", "emoji-svc:http", ":8080"] {
         refuses(WEB, &BACKENDS, "EMOJISVC_HOST", host, "expected host:port without a scheme");
         refuses(WEB, &BACKENDS, "VOTINGSVC_HOST", host, "expected host:port without a scheme");
     }
+    refuses(WEB, &BACKENDS, "GRPC_LB_POLICY", "round_robin", "");
     requires(WEB, &BACKENDS[..1], "VOTINGSVC_HOST");
     requires(WEB, &BACKENDS[1..], "EMOJISVC_HOST");
+}
+
+#[test]
+fn several_addresses_are_refused_where_one_connection_is_made() {
+    let free_ports = [("WEB_PORT", "0"), ("PROM_PORT", "0")];
+    let web = Binary::new(WEB).envs(&BACKENDS).envs(&free_ports).env("VOTINGSVC_HOST", "a:1,b:2");
+    let output = web.output();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains("VOTINGSVC_HOST: ") && stderr.contains("GRPC_LB_POLICY=least_request"),
+        "{stderr}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_says_how_many_replicas_are_connected() {
+    let (emoji, (one, _)) = (emoji().await, voting(Duration::ZERO).await);
+    let (other, _) = voting(Duration::ZERO).await;
+    let mut run = Binary::new(WEB)
+        .env("WEB_PORT", "0")
+        .env("PROM_PORT", "0")
+        // It has several addresses on many machines, one of which is where nobody listens.
+        .env("EMOJISVC_HOST", format!("localhost:{}", emoji.address().port()))
+        .env("VOTINGSVC_HOST", format!("{},{}", one.address(), other.address()))
+        .env("GRPC_LB_POLICY", "least_request")
+        .start();
+    let metrics = format!("http://{}/metrics", run.address("PROM_PORT"));
+    let counts = async |service: &str, count: u64| {
+        let line = format!("emojivoto_upstream_replicas{{service=\"{service}\"}} {count}\n");
+        let counted = || async { http::get(&metrics).await.body.contains(&line).then_some(()) };
+        eventually(&line, counted).await;
+    };
+    counts("emoji-svc", 1).await;
+    counts("voting-svc", 2).await;
+    other.drained().await;
+    counts("voting-svc", 1).await;
+    let line = format!("web: voting-svc: connected replicas: 1 [{}]", one.address());
+    run.line("web: voting-svc: connected replicas: 2 ");
+    assert!(run.line(&line).contains(" INFO "));
 }
 
 /// As in the original's image of web, from which manifests of others start the bot.

@@ -57,7 +57,7 @@ impl Services {
             )
         });
         services.web = services.add("web", move |listener, telemetry, lifecycle| {
-            let backends = Backends { emojisvc_host: emoji.into(), votingsvc_host: voting.into() };
+            let backends = Backends::at(emoji, voting);
             emojivoto_web::serve(backends, defaults::<FrontEnd>(), listener, telemetry, lifecycle)
         });
         services

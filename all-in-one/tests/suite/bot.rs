@@ -1,6 +1,6 @@
 //! The bot against a real web.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
 use emojivoto_runtime::{Lifecycle, Stop};
 use emojivoto_telemetry::{Observability, Telemetry};
@@ -76,10 +76,7 @@ async fn it_waits_for_web_and_goes_on_when_it_is_back() {
 
     let listener = TcpListener::bind(address).await.expect("the port again");
     let (lifecycle, web_stop) = Lifecycle::new();
-    let backends = emojivoto_web::Backends {
-        emojisvc_host: suite.emoji.address().into(),
-        votingsvc_host: suite.voting.address().into(),
-    };
+    let backends = emojivoto_web::Backends::at(suite.emoji.address(), suite.voting.address());
     let front_end = emojivoto_web::FrontEnd { grpc_timeout: PATIENCE, message_of_the_day: None };
     let web = tokio::spawn(emojivoto_web::serve(
         backends,
@@ -148,6 +145,26 @@ async fn its_requests_are_those_of_the_contract() {
     for request in asked {
         assert!(request.to_lowercase().contains("\r\nhost: emojivoto.example\r\n"), "{request}");
     }
+}
+
+/// Or else a second run with the same seed would be a repetition of the first.
+#[tokio::test]
+async fn each_of_its_votes_has_a_key_that_no_other_has_whatever_the_seed() {
+    let mut keys = BTreeSet::new();
+    for _ in 0..2 {
+        let (web, requests) = scripted(r#"[{"shortcode":":joy:","unicode":"x"}]"#, 100).await;
+        let (stop, bot) = start(web, settings(1_000.0, None));
+        for request in asked(requests).await {
+            let key = header(&request, "idempotency-key");
+            assert_eq!(key.is_some(), request.starts_with("GET /api/vote"), "{request}");
+            let is_new = key.is_none_or(|key| keys.insert(key.to_owned()));
+            assert!(is_new, "{request}");
+        }
+        stop.stop();
+        ends(bot).await;
+    }
+    // No more than 64 of the requests of a run are for ballots whose votes are still to come.
+    assert!(keys.len() >= 2 * 18, "{keys:?}");
 }
 
 /// The value of a header in the text of a request.

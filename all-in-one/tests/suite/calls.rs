@@ -1,6 +1,7 @@
 //! Which calls web makes: the edges that a mesh draws.
 
 use std::{
+    collections::BTreeSet,
     net::SocketAddr,
     sync::{
         Arc, Mutex,
@@ -9,7 +10,7 @@ use std::{
 };
 
 use emojivoto_proto::{
-    Shortcode,
+    IdempotencyKey, Shortcode,
     emoji::{
         self, EmojiList, FindByShortcodeRequest, FindByShortcodeResponse, ListAllEmojiRequest,
         ListAllEmojiResponse,
@@ -32,6 +33,8 @@ struct Backend {
     results: Arc<AtomicUsize>,
     /// What came with the last find.
     metadata: Arc<Mutex<MetadataMap>>,
+    /// The keys of the votes.
+    keys: Arc<Mutex<Vec<String>>>,
     /// Passed by a list and a results call together, and by neither alone.
     together: Arc<Barrier>,
 }
@@ -60,8 +63,11 @@ impl EmojiService for Backend {
 }
 
 impl Voting for Backend {
-    async fn vote(&self, _: Shortcode) -> Result<(), Status> {
+    async fn vote(&self, _: Shortcode, key: Option<IdempotencyKey>) -> Result<(), Status> {
         self.votes.fetch_add(1, SeqCst);
+        let key = key.expect("web gives every vote a key");
+        let key = String::from_utf8(key.as_bytes().to_owned()).expect("ASCII");
+        self.keys.lock().expect("no panic").push(key);
         Ok(())
     }
 
@@ -89,6 +95,7 @@ impl Backend {
             votes: counter(),
             results: counter(),
             metadata: Arc::default(),
+            keys: Arc::default(),
             together,
         };
         let ((emoji, at_emoji), (voting, at_voting)) = (listener().await, listener().await);
@@ -154,4 +161,36 @@ async fn a_trace_is_handed_on_where_nothing_is_traced() {
 
     assert_eq!(http::get(&url).await.status, 200);
     assert_eq!(handed_on("traceparent"), None, "there is nothing to hand on");
+}
+
+/// The ways of a vote to web.
+const WAYS: [(&str, &str); 3] = [("GET", "/api/vote"), ("POST", "/api/vote"), ("POST", "/vote")];
+
+#[tokio::test]
+async fn a_vote_keeps_its_key_and_one_without_gets_a_new_one() {
+    let (backend, emoji, voting, _stops) = Backend::start().await;
+    let web = web(emoji, voting).await;
+    let vote = async |(method, path), key: Option<&str>| {
+        let url = web.url(&format!("{path}?choice=:joy:"));
+        let mut request = ::http::Request::builder().method(method).uri(url);
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
+        assert!(http::send(request, "").await.expect("an answer").status.as_u16() < 400);
+    };
+    let keys = || std::mem::take(&mut *backend.keys.lock().expect("no panic"));
+    let visible: String = ('!'..='~').collect();
+    for key in [r#""8e03978e-40d5-43dd-bc93-6894a57f9324""#, "x", &visible, &"x".repeat(128)] {
+        for way in WAYS {
+            vote(way, Some(key)).await;
+        }
+        assert_eq!(keys(), [key; WAYS.len()]);
+    }
+    for way in WAYS.repeat(2) {
+        vote(way, None).await;
+    }
+    let keys = keys();
+    let different: BTreeSet<_> = keys.iter().collect();
+    assert_eq!((keys.len(), different.len()), (6, 6), "{keys:?}");
+    assert!(keys.iter().all(|key| key.len() == 16), "{keys:?}");
 }

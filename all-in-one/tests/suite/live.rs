@@ -9,7 +9,7 @@ use std::{
 };
 
 use emojivoto_proto::{
-    Shortcode,
+    IdempotencyKey, Shortcode,
     voting::{DESCRIPTORS, ResultsResponse, Voting, VotingResult, VotingServer},
 };
 use emojivoto_runtime::{Lifecycle, grpc};
@@ -96,7 +96,7 @@ async fn streams_end_when_web_drains() {
 struct Counting(Arc<AtomicUsize>);
 
 impl Voting for Counting {
-    async fn vote(&self, _: Shortcode) -> Result<(), Status> {
+    async fn vote(&self, _: Shortcode, _: Option<IdempotencyKey>) -> Result<(), Status> {
         Ok(())
     }
 

@@ -10,6 +10,7 @@ mod live;
 mod logs;
 mod metrics;
 mod migrating;
+mod once;
 mod openapi;
 mod pages;
 mod process;

@@ -34,6 +34,7 @@ async fn sensible(web: &str, document: &Document) -> BTreeMap<String, String> {
         names.fold(path.to_owned(), |target, name| match name {
             "file" => target.replace("{file}", file),
             "choice" => target + "?choice=:joy:",
+            "Idempotency-Key" => target, // as a header, and only of what is to be recognised
             other => panic!("{operation} has a parameter {other}"),
         })
     };
@@ -153,6 +154,14 @@ async fn every_answer_is_documented_and_every_documented_answer_comes() {
         assert_eq!(seen.ask(&suite.web, operation, path).await, 400);
         assert_eq!(seen.ask(&suite.web, operation, &query(":nope:")).await, 400);
         assert_eq!(seen.ask(&suite.web, operation, &query(":doughnut:")).await, 500);
+        let key = operation.replace(' ', "");
+        let mut under = async |key: &str, choice| {
+            let header = ("idempotency-key", key);
+            seen.send(&suite.web, operation, &query(choice), header, "").await
+        };
+        assert!(under(&key, ":joy:").await < 400);
+        assert_eq!(under(&key, ":ghost:").await, 422);
+        assert_eq!(under("no key", ":joy:").await, 400);
     }
     assert_eq!(seen.ask(&suite.web, "GET /picked", "/picked").await, 400);
     assert_eq!(seen.ask(&suite.web, "GET /static/{file}", "/static/app.css").await, 404);

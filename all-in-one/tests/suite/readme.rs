@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use clap::{Args, Command};
+use clap::{Arg, Args, Command};
 use emojivoto_telemetry::Observability;
 
 const README: &str = include_str!("../../../README.md");
@@ -31,7 +31,9 @@ fn documented(section: &str) -> Table {
 /// The same of the settings that a service has.
 fn actual<S: Args>() -> Table {
     let command = S::augment_args(Command::new("settings"));
-    let arguments = command.get_arguments().filter(|argument| !argument.is_hide_set());
+    // `--data` is another way to say `VOTES_STORE`.
+    let is_setting = |argument: &&Arg| !argument.is_hide_set() && argument.get_id() != "data";
+    let arguments = command.get_arguments().filter(is_setting);
     arguments
         .map(|argument| {
             let setting = argument.get_env().expect("every setting has a variable");
@@ -59,9 +61,10 @@ fn its_settings_are_those_of_the_services() {
 
     let mut all_in_one = documented("all in one process");
     for section in ["voting-svc", "web", "vote-bot"] {
+        // Where the others are, and which of them is called.
+        let others = ["_PORT", "_HOST", "GRPC_LB_POLICY"];
         let settings = documented(section).into_iter();
-        let shared =
-            settings.filter(|(name, _)| !name.ends_with("_PORT") && !name.ends_with("_HOST"));
+        let shared = settings.filter(|(name, _)| !others.iter().any(|end| name.ends_with(end)));
         all_in_one.extend(shared);
     }
     let mut actual = actual::<emojivoto::Settings>();

@@ -5,9 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use emojivoto_proto::Shortcode;
 use emojivoto_testkit::{Service, emoji, eventually, http, voting, voting_at, voting_on, web_with};
-use emojivoto_voting_svc::store::{StoreError, Tally, VoteStore};
+use emojivoto_voting_svc::store::{Added, StoreError, Tally, Vote, VoteStore};
 use tokio::net::TcpListener;
 
 use crate::Suite;
@@ -113,16 +112,29 @@ async fn a_vote_whose_backend_is_away_is_not_sent_later() {
     assert_eq!(store.tally().await.expect("a tally").iter().sum::<u64>(), 1);
 }
 
-/// A store whose disk is full.
+/// A store whose disk has failed.
+#[derive(Debug)]
 struct Failing;
 
 impl VoteStore for Failing {
-    async fn add(&self, _: Shortcode) -> Result<(), StoreError> {
-        Err(StoreError("disk /dev/secret is full".into()))
+    async fn add(&self, _: Vote) -> Result<Added, StoreError> {
+        Err(StoreError::Failed("disk /dev/secret has failed".into()))
     }
 
     async fn tally(&self) -> Result<Tally, StoreError> {
-        Ok([0; Shortcode::COUNT])
+        Ok([0; _])
+    }
+
+    async fn fill(&self, _: &Tally) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn window(&self) -> Duration {
+        Duration::ZERO
     }
 }
 

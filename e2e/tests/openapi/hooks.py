@@ -13,6 +13,10 @@ def filter_failure(context, failure, case, response):
         on_purpose = response.status_code == 500 and "on purpose" in response.text
         return not (on_purpose and "doughnut" in sent)
 
+    # A key that was made up before, then with another emoji.
+    if "positive_data_acceptance" in failure.checks and response.status_code == 422:
+        return "Idempotency-Key" not in response.request.headers
+
     # A `POST` has its choice in the query or in the body: it has to be in one, and what is in the other may count
     # for nothing.
     if case.method == "POST":

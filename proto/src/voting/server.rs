@@ -13,12 +13,16 @@ use tonic_prost::ProstCodec;
 use tower::service_fn;
 
 use super::{Method, ResultsRequest, ResultsResponse, SERVICE_NAME, VoteRequest, VoteResponse};
-use crate::{MAX_REQUEST_BYTES, Shortcode};
+use crate::{IdempotencyKey, MAX_REQUEST_BYTES, Shortcode};
 
 /// What a voting service does.
 pub trait Voting: Send + Sync + 'static {
-    /// Counts a vote. The status is what the caller gets to see.
-    fn vote(&self, choice: Shortcode) -> impl Future<Output = Result<(), Status>> + Send;
+    /// Counts a vote, once for all that have this key. The status is what the caller gets to see.
+    fn vote(
+        &self,
+        choice: Shortcode,
+        key: Option<IdempotencyKey>,
+    ) -> impl Future<Output = Result<(), Status>> + Send;
 
     /// Votes so far, most first. The status is what the caller gets to see.
     fn results(&self) -> impl Future<Output = Result<ResultsResponse, Status>> + Send;
@@ -65,12 +69,16 @@ where
         let voting = Arc::clone(&self.voting);
         Box::pin(async move {
             Ok(match Method::from_path(request.uri().path()) {
-                Some(Method::Vote(choice)) => {
-                    let vote = service_fn(|_: Request<VoteRequest>| async {
-                        voting.vote(choice).await.map(|()| Response::new(VoteResponse {}))
-                    });
-                    grpc().unary(vote, request).await
-                }
+                Some(Method::Vote(choice)) => match IdempotencyKey::of(request.headers()) {
+                    Ok(key) => {
+                        let vote = service_fn(|_: Request<VoteRequest>| async {
+                            let counted = voting.vote(choice, key.clone()).await;
+                            counted.map(|()| Response::new(VoteResponse {}))
+                        });
+                        grpc().unary(vote, request).await
+                    }
+                    Err(invalid) => Status::invalid_argument(invalid.to_string()).into_http(),
+                },
                 Some(Method::Results) => {
                     let results = service_fn(|_: Request<ResultsRequest>| async {
                         voting.results().await.map(Response::new)

@@ -10,7 +10,13 @@ use axum::{
 use http::{HeaderName, StatusCode, header};
 use serde::Serialize;
 
-use crate::{app::App, error::Error, leaderboard::Leaderboard, views::Emoji, vote::Vote};
+use crate::{
+    app::App,
+    error::Error,
+    leaderboard::Leaderboard,
+    views::Emoji,
+    vote::{Key, Vote},
+};
 
 /// What web answers, as OpenAPI 3.1 describes it. Written by hand; tests hold it against the answers.
 pub(crate) const DOCUMENT: &str = include_str!("../../openapi.json");
@@ -54,18 +60,20 @@ pub(crate) async fn leaderboard(State(app): State<Arc<App>>) -> Result<Response,
 /// `GET /api/vote?choice=:joy:`
 pub(crate) async fn vote(
     State(app): State<Arc<App>>,
+    Key(key): Key,
     query: Result<Query<Vote>, QueryRejection>,
 ) -> Result<StatusCode, Error> {
     let Query(vote) = query.map_err(|_| Error::Unreadable)?;
-    vote.cast(&app.upstreams).await?;
+    vote.cast(&key, &app.upstreams).await?;
     Ok(StatusCode::OK)
 }
 
 /// `POST /api/vote`: the choice in the query, or in the body as a form or JSON.
 pub(crate) async fn post_vote(
     State(app): State<Arc<App>>,
+    Key(key): Key,
     request: Request,
 ) -> Result<StatusCode, Error> {
-    Vote::from_request(request).await?.cast(&app.upstreams).await?;
+    Vote::from_request(request).await?.cast(&key, &app.upstreams).await?;
     Ok(StatusCode::OK)
 }

@@ -14,7 +14,7 @@ use crate::{
     error::Error,
     leaderboard::Leaderboard,
     views::{self, Emoji},
-    vote::Vote,
+    vote::{Key, Vote},
 };
 
 type Page = Result<Html<String>, Error>;
@@ -31,8 +31,12 @@ pub(crate) async fn ballot(State(app): State<Arc<App>>) -> Page {
 }
 
 /// `POST /vote`: the ballot's form.
-pub(crate) async fn vote(State(app): State<Arc<App>>, request: Request) -> Result<Redirect, Error> {
-    let emoji = Vote::from_request(request).await?.cast(&app.upstreams).await?;
+pub(crate) async fn vote(
+    State(app): State<Arc<App>>,
+    Key(key): Key,
+    request: Request,
+) -> Result<Redirect, Error> {
+    let emoji = Vote::from_request(request).await?.cast(&key, &app.upstreams).await?;
     Ok(Redirect::to(&format!("/picked?choice={emoji}")))
 }
 

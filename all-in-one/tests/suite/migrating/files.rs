@@ -73,7 +73,14 @@ pub(super) fn manifests(rows: &mut Rows) {
     );
     rows.row("variants");
     rows.row("a collector");
-    for folder in ["variants/daemonset", "variants/statefulset", "components/tracing"] {
+    rows.row("votes that outlive a pod, several voting pods");
+    for folder in [
+        "variants/daemonset",
+        "variants/statefulset",
+        "components/tracing",
+        "variants/durable-votes",
+        "variants/redis-votes",
+    ] {
         let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../k8s")).join(folder);
         assert!(folder.join("kustomization.yaml").exists(), "{}", folder.display());
     }
@@ -88,4 +95,7 @@ pub(super) fn compose(rows: &mut Rows) {
     assert!(COMPOSE.contains("\n    ports: [\"8081:8080\"]\n"));
     rows.row("ports of emoji-svc, voting-svc");
     assert_eq!(count(COMPOSE, "ports:"), 1);
+    rows.row("votes");
+    assert!(COMPOSE.contains("VOTES_STORE: file:/data/votes.redb "));
+    assert!(COMPOSE.contains("\n    volumes: [\"votes:/data\"]"));
 }

@@ -75,6 +75,13 @@ pub(super) async fn requests(rows: &mut Rows) {
     let order =
         [0, 1, 2].map(|rank: usize| board[rank]["shortcode"].as_str().expect("text").to_owned());
     assert_eq!(order, [":joy:", ":ghost:", ":100:"]);
+    rows.row("a vote that is sent again");
+    for (choice, status) in [(":joy:", 200), (":joy:", 200), (":ghost:", 422)] {
+        let vote = ::http::Request::get(format!("{url}?choice={choice}"));
+        let vote = vote.header("idempotency-key", "a-key");
+        assert_eq!(http::send(vote, "").await.expect("an answer").status, status, "{choice}");
+    }
+    assert_eq!(suite.votes().await, 4);
 
     rows.row("a backend that is away");
     let lonely = web_with(nobody().await, nobody().await, |_| {}).await;

@@ -9,37 +9,45 @@ use emojivoto_proto::{
     Shortcode,
     voting::{ResultsRequest, VoteRequest, VotingClient},
 };
-use emojivoto_testkit::{
-    Binary, Run, behaves, channel, emoji, eventually, http, refuses, reports_as, web,
-};
-use tonic::transport::Channel;
+use emojivoto_testkit::{Run, behaves, emoji, eventually, http, refuses, reports_as, web};
+use tonic::{Code, Request, transport::Channel};
 
-const VOTING_SVC: &str = env!("CARGO_BIN_EXE_emojivoto-voting-svc");
+use crate::{VOTING_SVC, client, joy, on_free_ports, start};
 
-fn start(settings: &[(&str, &str)]) -> (Run, SocketAddr) {
-    let free_ports = [("GRPC_PORT", "0"), ("PROM_PORT", "0")];
-    let mut run = Binary::new(VOTING_SVC).envs(&free_ports).envs(settings).start();
+/// Starts it to vote and to look at its metrics.
+fn start_observed(settings: &[(&str, &str)]) -> (Run, SocketAddr, VotingClient<Channel>) {
+    let mut run = on_free_ports(settings).start();
+    let admin = run.address("PROM_PORT");
     let address = run.address("GRPC_PORT");
-    (run, address)
-}
-
-fn client(address: SocketAddr) -> VotingClient<Channel> {
-    VotingClient::new(channel(address))
-}
-
-fn joy() -> Shortcode {
-    ":joy:".parse().expect("an emoji")
+    (run, admin, client(address))
 }
 
 #[test]
 fn it_has_a_help_a_version_and_no_patience_with_wrong_settings() {
-    let settings = ["GRPC_PORT", "FAILURE_RATE", "ARTIFICIAL_DELAY"];
+    let settings = [
+        "GRPC_PORT",
+        "FAILURE_RATE",
+        "ARTIFICIAL_DELAY",
+        "VOTES_ONCE",
+        "VOTES_ONCE_WINDOW",
+        "VOTES_ONCE_KEYS",
+    ];
     behaves(VOTING_SVC, "emojivoto-voting-svc", &[], &settings);
     for rate in ["1.01", "-0.5", "NaN", "half"] {
         refuses(VOTING_SVC, &[], "FAILURE_RATE", rate, "expected a number from 0.0 to 1.0");
     }
     for delay in ["5", "-5s", "1d"] {
         refuses(VOTING_SVC, &[], "ARTIFICIAL_DELAY", delay, "expected a duration such as 150ms");
+    }
+    for once in ["maybe", "2", "truE "] {
+        refuses(VOTING_SVC, &[], "VOTES_ONCE", once, "expected true or false");
+    }
+    for window in ["x", "10", "-1m", "0s"] {
+        refuses(VOTING_SVC, &[], "VOTES_ONCE_WINDOW", window, "expected a duration");
+    }
+    for keys in ["0", "-1", "1.5", "many", "10000001"] {
+        let expected = "expected a whole number from 1 to 10000000";
+        refuses(VOTING_SVC, &[], "VOTES_ONCE_KEYS", keys, expected);
     }
 }
 
@@ -49,6 +57,93 @@ async fn a_variable_that_is_set_to_nothing_is_not_set() {
         start(&[("FAILURE_RATE", ""), ("ARTIFICIAL_DELAY", ""), ("RUST_LOG", "")]);
     client(address).vote(Shortcode::doughnut(), VoteRequest {}).await.expect_err("the default");
     client(address).vote(joy(), VoteRequest {}).await.expect("a vote");
+}
+
+/// A vote that has a key.
+fn vote_under(key: &str) -> Request<VoteRequest> {
+    let mut request = Request::new(VoteRequest {});
+    request.metadata_mut().insert("idempotency-key", key.parse().expect("ASCII"));
+    request
+}
+
+/// The value of a metric without labels.
+async fn metric(admin: SocketAddr, name: &str) -> String {
+    let metrics = http::get(&format!("http://{admin}/metrics")).await.body;
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("{name} in {metrics}")).to_owned()
+}
+
+async fn votes(client: &mut VotingClient<Channel>) -> i32 {
+    let results = client.results(ResultsRequest {}).await.expect("results").into_inner().results;
+    results.iter().map(|result| result.votes).sum()
+}
+
+#[tokio::test]
+async fn a_vote_that_comes_again_under_its_key_is_counted_once() {
+    let (_run, admin, mut client) = start_observed(&[]);
+    for _ in 0..3 {
+        client.vote(joy(), vote_under("a-key")).await.expect("a vote");
+    }
+    let ghost = ":ghost:".parse().expect("an emoji");
+    let other = client.vote(ghost, vote_under("a-key")).await.expect_err("another vote");
+    assert_eq!(other.code(), Code::AlreadyExists, "{other}");
+    for bad in ["", "a b", &"x".repeat(129)] {
+        let none = client.vote(joy(), vote_under(bad)).await.expect_err("no key");
+        assert_eq!(none.code(), Code::InvalidArgument, "{bad}: {none}");
+        assert!(none.message().contains("1 to 128 visible characters"), "{none}");
+    }
+    assert_eq!(votes(&mut client).await, 1);
+    assert_eq!(metric(admin, "emojivoto_duplicate_votes_total").await, "2");
+
+    // Those without a key are all different.
+    for _ in 0..3 {
+        client.vote(joy(), VoteRequest {}).await.expect("a vote");
+    }
+    assert_eq!(votes(&mut client).await, 4);
+}
+
+#[tokio::test]
+async fn keys_mean_nothing_if_one_says_so() {
+    let (_run, admin, mut client) = start_observed(&[("VOTES_ONCE", "false")]);
+    for choice in [":joy:", ":joy:", ":ghost:"] {
+        let choice = choice.parse().expect("an emoji");
+        client.vote(choice, vote_under("a-key")).await.expect("a vote");
+    }
+    assert_eq!(votes(&mut client).await, 3);
+    assert_eq!(metric(admin, "emojivoto_duplicate_votes_total").await, "0");
+}
+
+#[tokio::test]
+async fn a_vote_is_known_again_for_as_long_as_the_settings_say() {
+    let window = "emojivoto_idempotency_window_seconds";
+
+    let (_run, admin, mut voter) = start_observed(&[("VOTES_ONCE_WINDOW", "10ms")]);
+    assert_eq!(metric(admin, window).await, "0.01");
+    let mut sent = 0;
+    eventually("a vote that is counted again", || {
+        sent += 1;
+        let mut voter = voter.clone();
+        async move {
+            voter.vote(joy(), vote_under("a-key")).await.expect("a vote");
+            (votes(&mut voter).await > 1).then_some(())
+        }
+    })
+    .await;
+    assert!(votes(&mut voter).await <= sent);
+
+    // One key in each of its 64 parts: by the time that each has one, the least of them decides.
+    let (_run, admin, mut voter) = start_observed(&[("VOTES_ONCE_KEYS", "64")]);
+    voter.vote(joy(), vote_under("the-first")).await.expect("a vote");
+    for number in 0..1_000 {
+        voter.vote(joy(), vote_under(&number.to_string())).await.expect("a vote");
+    }
+    assert_eq!(votes(&mut voter).await, 1_001);
+    let least: f64 = metric(admin, window).await.parse().expect("a number");
+    assert!(least < 600.0, "{least} s");
+    voter.vote(joy(), vote_under("the-first")).await.expect("a vote");
+    assert_eq!(votes(&mut voter).await, 1_002, "it is forgotten");
+    voter.vote(joy(), vote_under("the-first")).await.expect("a vote");
+    assert_eq!(votes(&mut voter).await, 1_002, "the last is not");
 }
 
 #[tokio::test]
