@@ -35,10 +35,10 @@ RUN set -eu; \
         echo 'fn main() {}' > "$crate/src/main.rs"; \
     done; \
     for script in proto telemetry; do echo 'fn main() {}' > "$script/build.rs"; done; \
-    mkdir all-in-one/benches; \
-    touch all-in-one/benches/telemetry.rs; \
+    mkdir all-in-one/benches voting-svc/benches; \
+    touch all-in-one/benches/telemetry.rs voting-svc/benches/stores.rs; \
     touch e2e/tests/browser.rs e2e/tests/compose.rs e2e/tests/manifests.rs e2e/tests/observability.rs \
-        e2e/tests/openapi.rs; \
+        e2e/tests/openapi.rs e2e/tests/stores.rs; \
     cargo build --locked --profile dist --target "$(rustc --print host-tuple)" \
         -p emojivoto-emoji-svc -p emojivoto-voting-svc -p emojivoto-web -p emojivoto-vote-bot
 
@@ -58,6 +58,7 @@ RUN set -eu; \
         mkdir -p "/out/$service"; \
         cp "target/$target/dist/emojivoto-$service" "/out/$service/"; \
     done; \
+    mkdir /out/data; \
     ln -s emojivoto-web /out/web/emojivoto-vote-bot
 
 # What the four have in common. The binaries lie on the PATH, so that a pod's `command: ["emojivoto-web"]`
@@ -84,6 +85,9 @@ FROM service AS voting-svc
 LABEL org.opencontainers.image.title="emojivoto-voting-svc" \
       org.opencontainers.image.description="emojivoto: the voting service, gRPC"
 COPY --from=build /out/voting-svc/ /usr/local/bin/
+# Empty, and a place for votes if a volume is put there (`VOTES_STORE=file:/data/votes.redb`): a new one gets this owner.
+# Not a `VOLUME`, which would leave one behind for each container, whether it keeps votes there or not.
+COPY --from=build --chown=65532:65532 /out/data/ /data/
 EXPOSE 8080
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s CMD ["emojivoto-voting-svc", "healthcheck"]
 ENTRYPOINT ["emojivoto-voting-svc"]

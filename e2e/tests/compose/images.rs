@@ -82,6 +82,7 @@ fn compile(context: &Path) {
         .args(["build", "--locked", "--release", "--target", target, "--target-dir"])
         .arg(&directory)
         .args(SERVICES.map(|service| format!("--package=emojivoto-{service}"))));
+    fs::create_dir_all(context.join("data")).expect("the context is writable");
     for service in SERVICES {
         let (binary, out) = (format!("emojivoto-{service}"), context.join(service));
         fs::create_dir_all(&out).expect("the context is writable");
@@ -97,5 +98,5 @@ fn compile(context: &Path) {
 fn dockerfile() -> String {
     let whole = fs::read_to_string(root().join("Dockerfile")).expect("the Dockerfile is readable");
     let start = whole.find(FINAL_STAGES).expect("the Dockerfile has final stages");
-    whole[start..].replace("COPY --from=build /out/", "COPY ")
+    whole[start..].replace("--from=build ", "").replace(" /out/", " ")
 }

@@ -10,7 +10,9 @@ use emojivoto_testkit::{
 use serde_json::Value;
 use suite::{REVISION, SERVICES, Suite};
 
+mod config;
 mod images;
+mod scaled;
 mod stack;
 mod suite;
 
@@ -27,17 +29,22 @@ async fn the_suite_runs_votes_recovers_and_stops() {
         is_locked_down(&suite, service);
         says_what_it_is_built_from(&suite, service).await;
     }
+    can_keep_votes(&suite);
 
     assert_eq!(get("/").await.status, 200);
     assert_eq!(ballot().await.len(), 100);
     votes_count().await;
     bot_votes().await;
 
+    let kept = leaderboard().await;
     suite.compose(&["restart", "voting-svc"]);
     eventually("votes after a restart of voting-svc", async || {
         (get("/api/vote?choice=:joy:").await.status == 200).then_some(())
     })
     .await;
+    for (emoji, votes_then) in kept {
+        assert!(votes(&emoji).await >= votes_then + u64::from(emoji == ":joy:"), "{emoji}");
+    }
     bot_votes().await;
     becomes_healthy(&suite, "voting-svc").await;
 
@@ -69,6 +76,17 @@ fn is_locked_down(suite: &Suite, service: &str) {
     for user in users {
         assert_eq!(user, "65532", "{service}");
     }
+}
+
+/// The volume became the user's that voting-svc runs as.
+fn can_keep_votes(suite: &Suite) {
+    let container = suite.inspect("voting-svc");
+    let mounts = container["Mounts"].as_array().expect("mounts");
+    let [volume] = &mounts[..] else { panic!("{mounts:?}") };
+    assert_eq!(volume["Type"], "volume");
+    assert_eq!(volume["Destination"], "/data");
+    assert_eq!(volume["RW"], true);
+    assert_eq!(suite.owner("voting-svc", "/data"), "65532/65532");
 }
 
 async fn says_what_it_is_built_from(suite: &Suite, service: &str) {

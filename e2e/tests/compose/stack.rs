@@ -1,15 +1,14 @@
 //! `observability/compose.yml`, as far as it can be told without its images, which a test cannot pull: what Compose makes
-//! of it. That is asked of Compose 1.29, too, where somebody has it.
+//! of it.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
-use emojivoto_e2e::{root, run, wait};
+use emojivoto_e2e::root;
 use serde_json::Value;
 
-use crate::suite::{SERVICES, program};
+use crate::config::{SUITE, composes, mount, names, pinned, sorted};
+use crate::suite::SERVICES;
 
-const SUITE: &[&str] = &["docker-compose.yml"];
 const WITH_STACK: &[&str] = &["docker-compose.yml", "observability/compose.yml"];
 const STACK: [&str; 3] = ["prometheus", "grafana", "jaeger"];
 
@@ -18,7 +17,7 @@ fn the_second_file_adds_a_stack_and_the_suite_exports_to_it() {
     for compose in composes() {
         let own = Some("http://collector:4318");
         for with in [compose.config(WITH_STACK, None), compose.config(WITH_STACK, own)] {
-            assert_eq!(names(&with), sorted(SERVICES.into_iter().chain(STACK)));
+            assert_eq!(names(&with["services"]), sorted(SERVICES.into_iter().chain(STACK)));
             for service in SERVICES {
                 assert_eq!(endpoint(&with, service), "http://jaeger:4317", "{service}");
             }
@@ -31,7 +30,7 @@ fn the_suite_alone_exports_only_where_it_is_told_to() {
     for compose in composes() {
         let alone = compose.config(SUITE, None);
         let own = compose.config(SUITE, Some("http://collector:4318"));
-        assert_eq!(names(&alone), sorted(SERVICES));
+        assert_eq!(names(&alone["services"]), sorted(SERVICES));
         for service in SERVICES {
             assert_eq!(endpoint(&alone, service), Value::Null, "{service}");
             assert_eq!(endpoint(&own, service), "http://collector:4318", "{service}");
@@ -58,14 +57,7 @@ fn the_stack_is_pinned_and_locked_down() {
         let config = compose.config(WITH_STACK, None);
         for name in STACK {
             let service = &config["services"][name];
-            let image = service["image"].as_str().unwrap_or_default();
-            let (_, tag) =
-                image.split_once(':').unwrap_or_else(|| panic!("{name}: {image}: no tag"));
-            let numbers: Vec<_> = tag.trim_start_matches('v').split('.').collect();
-            assert!(
-                numbers.len() == 3 && numbers.iter().all(|number| number.parse::<u16>().is_ok()),
-                "{image} is not pinned"
-            );
+            pinned(service["image"].as_str().unwrap_or_default());
             assert_eq!(service["read_only"], true, "{name}");
             assert_eq!(service["cap_drop"], serde_json::json!(["ALL"]), "{name}");
             assert!(service["healthcheck"]["test"].is_array(), "{name}");
@@ -106,54 +98,6 @@ fn listens(port: &Value) -> &str {
     }
 }
 
-/// What is mounted, and whether it can only be read. Compose 1.29 writes a volume as `source:target:ro`.
-fn mount(volume: &Value) -> (&str, bool) {
-    match volume.as_str().map(|text| text.split(':').collect::<Vec<_>>()) {
-        Some(parts) => (parts[0], parts.get(2) == Some(&"ro")),
-        None => (volume["source"].as_str().unwrap_or_default(), volume["read_only"] == true),
-    }
-}
-
 fn endpoint(config: &Value, service: &str) -> Value {
     config["services"][service]["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"].clone()
-}
-
-fn names(config: &Value) -> Vec<&str> {
-    sorted(config["services"].as_object().expect("services").keys().map(String::as_str))
-}
-
-fn sorted<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut names: Vec<_> = names.into_iter().collect();
-    names.sort_unstable();
-    names
-}
-
-/// A version of Compose, by how it is called.
-struct Compose(Vec<PathBuf>);
-
-/// Version 2, and version 1 if it is on the `PATH`.
-fn composes() -> Vec<Compose> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let old = std::env::split_paths(&path)
-        .map(|directory| directory.join("docker-compose"))
-        .find(|file| file.is_file())
-        .filter(|file| run(Command::new(file).args(["version", "--short"])).starts_with("1."));
-    [Some(program()), old.map(|file| vec![file])].into_iter().flatten().map(Compose).collect()
-}
-
-impl Compose {
-    /// What it makes of these files, without a word of warning.
-    fn config(&self, files: &[&str], endpoint: Option<&str>) -> Value {
-        let mut command = Command::new(&self.0[0]);
-        command.args(&self.0[1..]).current_dir(root());
-        command.args(files.iter().flat_map(|file| ["--file", file]));
-        command.arg("config").env_remove("OTEL_EXPORTER_OTLP_ENDPOINT");
-        command.envs(endpoint.map(|endpoint| ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
-        let output = wait(child, &format!("{command:?}"));
-        assert!(output.status.success() && output.stderr.is_empty(), "{command:?}: {output:?}");
-        let yaml = String::from_utf8(output.stdout).expect("text");
-        serde_saphyr::from_str(&yaml).unwrap_or_else(|e| panic!("{e}\n{yaml}"))
-    }
 }

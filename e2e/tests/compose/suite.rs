@@ -1,7 +1,8 @@
 //! The suite in containers, from `up` to `down`.
 
+use std::fs::File;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
@@ -63,6 +64,20 @@ impl Suite {
         let of_first = networks.as_object().and_then(|networks| networks.values().next());
         let address = of_first.and_then(|network| network["IPAddress"].as_str());
         address.unwrap_or_else(|| panic!("{service} has no address: {networks}")).to_owned()
+    }
+
+    /// User and group of a folder in a service's container, which has nothing in it that could tell.
+    pub(super) fn owner(&self, service: &str, folder: &str) -> String {
+        let folder = format!("{}:{folder}", self.container(service));
+        let archive = Path::new(env!("CARGO_TARGET_TMPDIR")).join("folder.tar");
+        let mut copy = Command::new(tool("docker"));
+        let file = File::create(&archive).expect("it is writable");
+        let status = copy.args(["cp", &folder, "-"]).stdout(file).status();
+        assert!(status.is_ok_and(|status| status.success()), "{copy:?}");
+        let mut list = Command::new("tar");
+        let table = run(list.args(["--numeric-owner", "-tvf"]).arg(&archive));
+        let owner = table.split_whitespace().nth(1);
+        owner.unwrap_or_else(|| panic!("{folder}: {table}")).to_owned()
     }
 
     fn container(&self, service: &str) -> String {

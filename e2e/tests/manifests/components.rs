@@ -6,15 +6,14 @@ use emojivoto_e2e::root;
 use serde_json::{Value, json};
 
 use super::contract::WORKLOADS;
-use super::yaml::{at, documents, env_of, find, kind, kustomizations, list, name, read, render};
+use super::yaml::{RENDERED, at, documents, env_of, find, kind, list, name, pods, read, render};
 
 /// The variants with traces and metrics: for any cluster, and for one with the Prometheus Operator.
 const OBSERVED: [&str; 2] = ["observability", "observability-operator"];
 
 #[test]
 fn only_the_operators_variant_needs_more_than_kubernetes() {
-    for directory in kustomizations() {
-        let documents = documents(&render(&directory));
+    for (directory, documents) in &*RENDERED {
         let foreign: BTreeSet<_> = documents
             .iter()
             .filter(|document| {
@@ -37,7 +36,7 @@ fn only_the_operators_variant_needs_more_than_kubernetes() {
 #[test]
 fn prometheus_finds_every_pod_by_its_annotations() {
     let documents = variant("observability");
-    for workload in workloads(&documents) {
+    for workload in pods(&documents) {
         let pod = at(workload, "/spec/template");
         let annotations = json!({
             "prometheus.io/scrape": "true",
@@ -58,7 +57,7 @@ fn the_operator_finds_every_pod_and_no_other_prometheus_does() {
     let endpoints = list(at(monitor, "/podMetricsEndpoints"));
     assert_eq!(endpoints.len(), 1, "each more counts everything again");
     assert_eq!(endpoints[0]["path"], "/metrics");
-    for workload in workloads(&documents) {
+    for workload in pods(&documents) {
         let pod = at(workload, "/spec/template");
         let app = at(pod, "/metadata/labels/app");
         assert!(list(&selector["values"]).contains(app), "the PodMonitor does not select {app}");
@@ -75,13 +74,29 @@ fn every_pod_sends_traces_to_the_collector_of_the_one_line() {
         let expected =
             json!({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.observability:4317"});
         assert_eq!(settings["data"], expected);
-        for workload in workloads(&documents) {
+        for workload in pods(&documents) {
             let container = at(workload, "/spec/template/spec/containers/0");
             let from = json!([{"configMapRef": {"name": name(settings)}}]);
             assert_eq!(container["envFrom"], from, "{}", name(workload));
             names_its_pod(workload);
         }
     }
+}
+
+#[test]
+fn nobody_asks_a_store_what_only_the_suite_answers() {
+    let mut stores = 0;
+    for (directory, documents) in &*RENDERED {
+        for store in pods(documents)
+            .filter(|pod| at(pod, "/metadata/labels")["app.kubernetes.io/component"] == "store")
+        {
+            let pod = at(store, "/spec/template");
+            assert_eq!(at(pod, "/metadata/annotations"), &Value::Null, "{directory:?}");
+            assert_eq!(at(pod, "/spec/containers/0/envFrom"), &Value::Null, "{directory:?}");
+            stores += 1;
+        }
+    }
+    assert!(stores >= 2, "with metrics and traces, and without");
 }
 
 #[test]
@@ -113,10 +128,6 @@ fn port<'a>(pod: &'a Value, called: &str) -> &'a Value {
     let mut ports = list(at(pod, "/spec/containers/0/ports")).iter();
     let port = ports.find(|port| port["name"] == called);
     &port.unwrap_or_else(|| panic!("no port {called} in {pod}"))["containerPort"]
-}
-
-fn workloads(documents: &[Value]) -> impl Iterator<Item = &Value> {
-    documents.iter().filter(|document| !at(document, "/spec/template").is_null())
 }
 
 /// The kubelet replaces `$(NAME)` only if NAME is defined further up.

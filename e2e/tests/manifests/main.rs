@@ -9,13 +9,17 @@ use std::process::Command;
 use contract::WORKLOADS;
 use emojivoto_e2e::{root, run, tool};
 use serde_json::{Value, json};
-use yaml::{at, documents, entries, find, kind, kustomizations, list, name, read, render, selects};
+use yaml::{
+    RENDERED, at, documents, entries, find, kind, kustomizations, list, name, pods, read, render,
+    selects,
+};
 
 mod components;
 mod contract;
 mod drill;
 mod namespace;
 mod restricted;
+mod stores;
 mod yaml;
 
 /// The workspace's version, which every tag and label has to name.
@@ -50,8 +54,7 @@ fn every_kustomization_renders_and_is_valid() {
 
 #[test]
 fn the_namespace_comes_first_and_lets_a_mesh_inject() {
-    for directory in kustomizations() {
-        let documents = documents(&render(&directory));
+    for (directory, documents) in &*RENDERED {
         assert_eq!(
             (kind(&documents[0]), name(&documents[0])),
             ("Namespace", "emojivoto"),
@@ -68,9 +71,8 @@ fn the_namespace_comes_first_and_lets_a_mesh_inject() {
 
 #[test]
 fn selectors_find_exactly_the_pods_they_mean() {
-    for directory in kustomizations() {
-        let documents = documents(&render(&directory));
-        let workloads = workloads(&documents);
+    for (directory, documents) in &*RENDERED {
+        let workloads: Vec<_> = pods(documents).collect();
         for workload in &workloads {
             let selector = at(workload, "/spec/selector/matchLabels");
             if kind(workload) == "Job" {
@@ -112,8 +114,8 @@ fn selectors_find_exactly_the_pods_they_mean() {
 
 #[test]
 fn pods_meet_the_restricted_standard_by_themselves() {
-    for directory in kustomizations() {
-        for workload in workloads(&documents(&render(&directory))) {
+    for (directory, documents) in &*RENDERED {
+        for workload in pods(documents) {
             let pod = at(workload, "/spec/template/spec");
             assert_eq!(restricted::violations(pod), [""; 0], "{directory:?}: {}", name(workload));
             // Not part of the standard, but promised.
@@ -122,14 +124,15 @@ fn pods_meet_the_restricted_standard_by_themselves() {
                 "the user is not numeric"
             );
             assert_eq!(at(pod, "/containers/0/securityContext/readOnlyRootFilesystem"), true);
+            assert_eq!(pod["automountServiceAccountToken"], false, "nothing here calls the API");
         }
     }
 }
 
 #[test]
-fn pods_are_probed_on_the_admin_port_and_bounded() {
-    for directory in kustomizations() {
-        for workload in workloads(&documents(&render(&directory))) {
+fn pods_are_probed_on_the_admin_port() {
+    for (directory, documents) in &*RENDERED {
+        for workload in workloads(documents) {
             let container = at(workload, "/spec/template/spec/containers/0");
             for (probe, path) in [
                 ("startupProbe", "/live"),
@@ -144,6 +147,15 @@ fn pods_are_probed_on_the_admin_port_and_bounded() {
                     name(workload)
                 );
             }
+        }
+    }
+}
+
+#[test]
+fn pods_are_bounded() {
+    for (directory, documents) in &*RENDERED {
+        for workload in pods(documents) {
+            let container = at(workload, "/spec/template/spec/containers/0");
             for pointer in [
                 "/resources/requests/cpu",
                 "/resources/requests/memory",
@@ -223,9 +235,8 @@ fn every_image_is_tagged_with_the_version_in_one_place() {
         .collect();
     assert_eq!(images, WORKLOADS.iter().map(|w| (Some(w.image), Some(VERSION))).collect());
 
-    for directory in kustomizations() {
-        let text = render(&directory);
-        for workload in workloads(&documents(&text)) {
+    for (directory, documents) in &*RENDERED {
+        for workload in workloads(documents) {
             let image =
                 at(workload, "/spec/template/spec/containers/0/image").as_str().unwrap_or_default();
             assert!(image.ends_with(&format!(":{VERSION}")), "{directory:?}: {image}");
@@ -235,20 +246,21 @@ fn every_image_is_tagged_with_the_version_in_one_place() {
                 "{directory:?}"
             );
         }
-        for document in documents(&text) {
-            let labels = at(&document, "/metadata/labels");
+        for document in documents {
+            let labels = at(document, "/metadata/labels");
             assert_eq!(
                 labels["app.kubernetes.io/part-of"],
                 "emojivoto",
                 "{directory:?}: {}",
-                name(&document)
+                name(document)
             );
-            if kind(&document) != "Namespace" {
+            // A store has the version of its own program.
+            if kind(document) != "Namespace" && labels["app.kubernetes.io/component"] != "store" {
                 assert_eq!(
                     labels["app.kubernetes.io/version"],
                     VERSION,
                     "{directory:?}: {}",
-                    name(&document)
+                    name(document)
                 );
             }
         }
@@ -300,9 +312,14 @@ fn manifests(directory: &Path) -> BTreeSet<String> {
         .collect()
 }
 
+/// The four of the suite. Whatever else makes pods is a store, and `stores` looks at it.
 fn workloads(documents: &[Value]) -> Vec<&Value> {
-    let workloads: Vec<_> =
-        documents.iter().filter(|document| !at(document, "/spec/template").is_null()).collect();
+    let (workloads, others): (Vec<_>, Vec<_>) = pods(documents)
+        .partition(|document| WORKLOADS.iter().any(|workload| workload.name == name(document)));
     assert_eq!(workloads.len(), WORKLOADS.len());
+    for other in others {
+        let component = &at(other, "/metadata/labels")["app.kubernetes.io/component"];
+        assert_eq!(component, "store", "{}", name(other));
+    }
     workloads
 }

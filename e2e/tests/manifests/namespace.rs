@@ -1,11 +1,10 @@
 //! A second copy of the suite, in a namespace of another name, has nothing to do with the first.
 
-use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::yaml::{at, documents, kind, kustomizations, name, render};
+use super::yaml::{at, documents, kind, kustomizations, name, own_kustomization, render};
 
 #[test]
 fn a_copy_in_another_namespace_has_no_trace_of_the_first() {
@@ -87,16 +86,5 @@ fn traces(document: &Value) -> Vec<String> {
 
 /// Renders a kustomization as the only resource of one that has a namespace of its own.
 fn elsewhere(directory: &Path) -> String {
-    let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("elsewhere");
-    fs::create_dir_all(&copy).expect("it is writable");
-    let copy = copy.canonicalize().expect("it exists");
-    // Resources are named relative to the kustomization: here by way of the root of the file system.
-    let up = "../".repeat(copy.components().count() - 1);
-    let down = directory.strip_prefix("/").expect("it is absolute").display();
-    fs::write(
-        copy.join("kustomization.yaml"),
-        format!("namespace: elsewhere\nresources:\n  - {up}{down}\n"),
-    )
-    .expect("it is writable");
-    render(&copy)
+    render(&own_kustomization("elsewhere", "namespace: elsewhere\n", directory, &[]))
 }

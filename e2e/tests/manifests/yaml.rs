@@ -3,11 +3,22 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use emojivoto_e2e::{root, run, tool};
 use serde_json::Value;
 
-/// Every directory below `k8s/` that can be built. A `Component` cannot, only what uses it.
+/// Components together, as far as they go together, in a kustomization that somebody may have.
+static COMBINED: LazyLock<[PathBuf; 2]> = LazyLock::new(|| {
+    let base = root().join("k8s/base");
+    let shared = ["redis-votes", "client-balancing", "voting-autoscaler", "tracing", "prometheus"];
+    [
+        own_kustomization("shared-votes", "", &base, &shared),
+        own_kustomization("durable-votes", "", &base, &["prometheus", "tracing", "durable-votes"]),
+    ]
+});
+
+/// Every directory below `k8s/` that can be built, and some more. A `Component` cannot, only what uses it.
 pub(super) fn kustomizations() -> Vec<PathBuf> {
     fn visit(directory: &Path, found: &mut Vec<PathBuf>) {
         for path in entries(directory) {
@@ -23,7 +34,43 @@ pub(super) fn kustomizations() -> Vec<PathBuf> {
     let mut found = Vec::new();
     visit(&root().join("k8s"), &mut found);
     assert!(found.len() >= 4, "only {found:?} found");
+    found.extend(COMBINED.clone());
     found
+}
+
+/// What they all render, for it is asked often.
+pub(super) static RENDERED: LazyLock<Vec<(PathBuf, Vec<Value>)>> = LazyLock::new(|| {
+    let rendered = |directory: PathBuf| {
+        let documents = documents(&render(&directory));
+        (directory, documents)
+    };
+    kustomizations().into_iter().map(rendered).collect()
+});
+
+/// Writes a kustomization outside of the repository, of a folder and of components of ours.
+pub(super) fn own_kustomization(
+    called: &str,
+    head: &str,
+    resource: &Path,
+    components: &[&str],
+) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(called);
+    fs::create_dir_all(&folder).expect("it is writable");
+    let folder = folder.canonicalize().expect("it exists");
+    // Resources are named relative to the kustomization: here by way of the root of the file system.
+    let up = "../".repeat(folder.components().count() - 1);
+    let item = |path: &Path| {
+        let path = path.canonicalize().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let down = path.strip_prefix("/").expect("it is absolute");
+        format!("  - {up}{}\n", down.display())
+    };
+    let mut text = format!("{head}resources:\n{}", item(resource));
+    if !components.is_empty() {
+        text += "components:\n";
+    }
+    text.extend(components.iter().map(|name| item(&root().join("k8s/components").join(name))));
+    fs::write(folder.join("kustomization.yaml"), text).expect("it is writable");
+    folder
 }
 
 pub(super) fn render(directory: &Path) -> String {
@@ -56,6 +103,11 @@ pub(super) fn at<'a>(document: &'a Value, pointer: &str) -> &'a Value {
 
 pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// Everything that makes pods.
+pub(super) fn pods(documents: &[Value]) -> impl Iterator<Item = &Value> {
+    documents.iter().filter(|document| !at(document, "/spec/template").is_null())
 }
 
 pub(super) fn env_of(workload: &Value) -> Vec<(String, Value)> {
