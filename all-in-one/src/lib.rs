@@ -39,10 +39,11 @@ impl Suite {
             emojivoto_emoji_svc::serve(emoji, telemetry, lifecycle)
         });
         process.ready("emoji").await?;
-        let place = settings.data.map_or(settings.store.votes_store.clone(), Place::File);
-        let store = AnyStore::open(&place, settings.store.once())?;
+        let once = settings.store.once();
+        let place = settings.data.map_or(settings.store.votes_store, Place::File);
+        let store = AnyStore::open(&place, once)?;
         process.spawn("voting", |lifecycle, telemetry| {
-            emojivoto_voting_svc::serve(settings.poll, store, voting, telemetry, lifecycle)
+            emojivoto_voting_svc::serve(settings.poll, store.into(), voting, telemetry, lifecycle)
         });
         process.ready("voting").await?;
         process.spawn("web", |lifecycle, telemetry| {

@@ -33,8 +33,8 @@ use tower::{Service, service_fn, util::MapRequestLayer};
 use crate::{Error, Lifecycle, http as server};
 
 /// Serves `service` on `listener` until told to stop; returns when every RPC in flight has been
-/// answered. Whether it is ready, its owner says by `lifecycle`. `descriptors` is the encoded descriptor set that reflection lists, and whose RPCs are
-/// told apart by `telemetry`.
+/// answered. Whether it is ready, its owner says by `lifecycle`. `descriptors` is the encoded
+/// descriptor set that reflection lists, and whose RPCs are told apart by `telemetry`.
 pub async fn serve<S>(
     listener: TcpListener,
     service: S,

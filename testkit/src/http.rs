@@ -56,6 +56,14 @@ pub async fn get(url: &str) -> Answer {
     send(Request::get(url), "").await.expect("an answer")
 }
 
+/// The sum of the metrics that begin like this, of the process with this admin port: `emojivoto_votes_total{`.
+pub async fn sum_of_metrics(admin: SocketAddr, metric: &str) -> u64 {
+    let metrics = get(&format!("http://{admin}/metrics")).await.body;
+    let lines = metrics.lines().filter(|line| line.starts_with(metric));
+    let value = |line: &str| line.rsplit_once(' ').expect("a value").1.parse::<u64>();
+    lines.map(|line| value(line).expect("a count")).sum()
+}
+
 /// `POST url` with a body of a content type; without one when that is empty.
 pub async fn post(url: &str, content_type: &str, body: &str) -> Answer {
     let mut request = Request::post(url);

@@ -93,11 +93,11 @@ pub async fn voting_at(address: SocketAddr, delay: Duration) -> (Service, Arc<Me
 }
 
 /// voting-svc with a store of the test's own.
-pub async fn voting_on<S: VoteStore>(store: S) -> Service {
+pub async fn voting_on<S: VoteStore>(store: Arc<S>) -> Service {
     voting_with(ANY_PORT, Duration::ZERO, store).await
 }
 
-async fn voting_with<S: VoteStore>(address: SocketAddr, delay: Duration, store: S) -> Service {
+async fn voting_with<S: VoteStore>(address: SocketAddr, delay: Duration, store: Arc<S>) -> Service {
     let poll = PollSettings { failure_rate: 1.0, artificial_delay: delay, votes_once: true };
     let service = Service::start(address, |listener, lifecycle| {
         emojivoto_voting_svc::serve(poll, store, listener, Telemetry::off(), lifecycle)

@@ -85,7 +85,7 @@ async fn voting(place: &str, votes_once: bool) -> VotingClient<Channel> {
     let address = listener.local_addr().expect("an address");
     let settings = PollSettings { failure_rate: 1.0, artificial_delay: Duration::ZERO, votes_once };
     let (lifecycle, stop) = Lifecycle::new();
-    tokio::spawn(serve(settings, store, listener, Telemetry::off(), lifecycle));
+    tokio::spawn(serve(settings, store.into(), listener, Telemetry::off(), lifecycle));
     assert!(stop.becomes_ready().await, "{place}");
     let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address");
     VotingClient::new(endpoint.connect().await.expect("a connection"))

@@ -3,6 +3,7 @@
 //! `poll` is what happens to a vote, `store` where it is kept, `service` its gRPC face;
 //! `transfer` takes votes from one store to another.
 
+mod metrics;
 mod poll;
 mod service;
 mod settings;
@@ -17,7 +18,7 @@ use emojivoto_telemetry::Telemetry;
 pub use poll::{Poll, VoteError};
 use service::PollService;
 pub use settings::{PollSettings, Settings, StoreSettings};
-use store::{Counted, StoreError, VoteStore};
+use store::{StoreError, VoteStore};
 use tokio::{net::TcpListener, time::timeout};
 pub use transfer::Transfer;
 
@@ -33,7 +34,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 /// It is an error if the store will never be able to, with this setting.
 pub async fn serve<S: VoteStore>(
     settings: PollSettings,
-    store: S,
+    store: Arc<S>,
     listener: TcpListener,
     telemetry: Telemetry,
     lifecycle: Lifecycle,
@@ -45,8 +46,7 @@ pub async fn serve<S: VoteStore>(
         "on purpose: FAILURE_RATE={failure_rate} (share of the votes meant to fail that do), \
          ARTIFICIAL_DELAY={delay}s (before every vote), VOTES_ONCE={votes_once} (those that come again)"
     );
-    let store = Arc::new(Counted::new(Arc::new(store), &telemetry));
-    let poll = Poll::new(Arc::clone(&store), &settings);
+    let poll = Poll::new(Arc::clone(&store), &settings, &telemetry);
     let service = VotingServer::new(PollService::new(poll, telemetry.clone()));
     tokio::select! {
         served = grpc::serve(listener, service, voting::DESCRIPTORS, telemetry, lifecycle.clone()) => served,

@@ -14,7 +14,7 @@ fn main() -> ExitCode {
             let listener = process.listen("GRPC_PORT", settings.grpc_port).await?;
             let store = AnyStore::open(&settings.store.votes_store, settings.store.once())?;
             process.spawn("voting", |lifecycle, telemetry| {
-                serve(settings.poll, store, listener, telemetry, lifecycle)
+                serve(settings.poll, store.into(), listener, telemetry, lifecycle)
             });
             Ok(())
         },

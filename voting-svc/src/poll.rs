@@ -1,10 +1,12 @@
 //! What happens to a vote: the rules of the poll, knowing nothing of gRPC.
 
-use std::{cmp::Reverse, time::Duration};
+use std::{cmp::Reverse, sync::Arc, time::Duration};
 
 use emojivoto_proto::{IdempotencyKey, Shortcode};
+use emojivoto_telemetry::Telemetry;
 
 use crate::{
+    metrics::Votes,
     settings::PollSettings,
     store::{Added, Key, StoreError, Vote, VoteStore},
 };
@@ -12,7 +14,8 @@ use crate::{
 /// A poll over the ballot.
 #[derive(Debug)]
 pub struct Poll<S> {
-    store: S,
+    store: Arc<S>,
+    votes: Votes,
     failure_rate: f64,
     delay: Duration,
     once: bool,
@@ -33,10 +36,11 @@ pub enum VoteError {
 }
 
 impl<S: VoteStore> Poll<S> {
-    /// A poll that keeps its votes in `store`.
-    pub fn new(store: S, settings: &PollSettings) -> Self {
+    /// A poll that keeps its votes in `store`, and counts them in `telemetry`.
+    pub fn new(store: Arc<S>, settings: &PollSettings, telemetry: &Telemetry) -> Self {
         let PollSettings { failure_rate, artificial_delay, votes_once } = *settings;
-        Self { store, failure_rate, delay: artificial_delay, once: votes_once }
+        let votes = Votes::new(&store, telemetry);
+        Self { store, votes, failure_rate, delay: artificial_delay, once: votes_once }
     }
 
     /// Counts a vote, after the artificial delay; those that come again under the same key but once. One that fails on
@@ -53,7 +57,9 @@ impl<S: VoteStore> Poll<S> {
             return Err(VoteError::OnPurpose);
         }
         let key = key.filter(|_| self.once).map(Key::from);
-        match self.store.add(Vote { choice, key }).await? {
+        let added = self.store.add(Vote { choice, key }).await?;
+        self.votes.count(choice, added);
+        match added {
             Added::Counted | Added::Again => Ok(()),
             Added::OfAnother => Err(VoteError::KeyOfAnother),
         }
@@ -77,7 +83,7 @@ mod tests {
     fn poll(failure_rate: f64) -> Poll<MemoryStore> {
         let artificial_delay = Duration::ZERO;
         let settings = PollSettings { failure_rate, artificial_delay, votes_once: true };
-        Poll::new(MemoryStore::default(), &settings)
+        Poll::new(Arc::new(MemoryStore::default()), &settings, &Telemetry::off())
     }
 
     fn emoji(shortcode: &str) -> Shortcode {
@@ -123,10 +129,10 @@ mod tests {
 
     #[tokio::test]
     async fn votes_of_many_at_once_are_all_counted() {
-        let poll = std::sync::Arc::new(poll(1.0));
+        let poll = Arc::new(poll(1.0));
         let voters: Vec<_> = (0..8)
             .map(|_| {
-                let poll = std::sync::Arc::clone(&poll);
+                let poll = Arc::clone(&poll);
                 std::thread::spawn(move || {
                     let runtime =
                         tokio::runtime::Builder::new_current_thread().build().expect("a runtime");

@@ -1,18 +1,16 @@
-//! Where votes are kept: `memory`, `file` or `redis`, as `any` picks by the setting (`settings.rs`). Whichever it is,
-//! `counted` goes around it. `once` is how votes are known again.
+//! Where votes are kept: `memory`, `file` or `redis`, as `any` picks by the setting (`settings.rs`). `once` is how votes
+//! are known again.
 
 mod any;
-mod counted;
 mod file;
 mod memory;
 mod once;
 mod redis;
 
-use std::{error::Error, fmt, future::Future, sync::Arc, time::Duration};
+use std::{error::Error, fmt, future::Future, time::Duration};
 
 pub use self::redis::{InvalidRedisUrl, RedisStore, RedisUrl};
 pub use any::{AnyStore, CannotOpen, Place, UnknownStore};
-pub(crate) use counted::Counted;
 use emojivoto_proto::Shortcode;
 pub use file::{FileError, FileStore};
 pub use memory::MemoryStore;
@@ -47,7 +45,8 @@ pub enum StoreError {
     /// There is no room for more.
     #[error("the vote store is full")]
     Full(#[source] Box<dyn Error + Send + Sync>),
-    /// It will not work as long as nobody changes something: a wrong password, say.
+    /// It will not work as long as nobody changes something: a wrong password, say, or a cluster that is addressed as
+    /// one server.
     #[error("the vote store refuses to work with this setting")]
     Refused(#[source] Box<dyn Error + Send + Sync>),
     /// It was to be filled, but is not empty.
@@ -95,26 +94,4 @@ pub trait VoteStore: fmt::Debug + Send + Sync + 'static {
     /// For how long a vote is known again at the moment: less than it was asked for where votes come faster than
     /// can be remembered.
     fn window(&self) -> Duration;
-}
-
-impl<S: VoteStore> VoteStore for Arc<S> {
-    fn add(&self, vote: Vote) -> impl Future<Output = Result<Added, StoreError>> + Send {
-        S::add(self, vote)
-    }
-
-    fn tally(&self) -> impl Future<Output = Result<Tally, StoreError>> + Send {
-        S::tally(self)
-    }
-
-    fn fill(&self, votes: &Tally) -> impl Future<Output = Result<(), StoreError>> + Send {
-        S::fill(self, votes)
-    }
-
-    fn check(&self) -> impl Future<Output = Result<(), StoreError>> + Send {
-        S::check(self)
-    }
-
-    fn window(&self) -> Duration {
-        S::window(self)
-    }
 }

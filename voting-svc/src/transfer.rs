@@ -41,6 +41,10 @@ enum Votes {
 /// No emoji has more votes: Redis counts no further.
 const MOST: u64 = i64::MAX.unsigned_abs();
 
+/// What is said of votes in memory.
+const OF_A_PROCESS: &str = "VOTES_STORE is memory, which belongs to the process that runs: expected file:PATH or the \
+    address of Redis. The votes of a running suite are at /api/leaderboard of web";
+
 impl Transfer {
     /// Does it.
     pub fn run(self, settings: &StoreSettings) -> Result<(), Error> {
@@ -66,9 +70,7 @@ impl Transfer {
 
     async fn open(self, settings: &StoreSettings) -> Result<AnyStore, Error> {
         let store = match &settings.votes_store {
-            Place::Memory => return Err("VOTES_STORE is memory, which belongs to the process that runs: expected file:PATH or \
-                 the address of Redis. The votes of a running suite are at /api/leaderboard of web"
-                .into()),
+            Place::Memory => return Err(OF_A_PROCESS.into()),
             Place::File(path) if matches!(self, Self::Export) && !path.exists() => {
                 return Err(format!("{}: there is no such file", path.display()).into());
             }
@@ -121,10 +123,11 @@ mod tests {
     fn what_is_written_can_be_read_again() {
         let mut tally = [0; Shortcode::COUNT];
         (tally[3], tally[99]) = (7, MOST);
-        let mut json = Vec::new();
-        write(&tally, &mut json).expect("JSON");
-        assert_eq!(read(&json[..]).expect("a tally"), tally);
-        write(&[0; _], &mut json).expect("JSON");
+        for tally in [tally, [0; _]] {
+            let mut json = Vec::new();
+            write(&tally, &mut json).expect("JSON");
+            assert_eq!(read(&json[..]).expect("a tally"), tally);
+        }
     }
 
     #[test]

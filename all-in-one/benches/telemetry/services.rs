@@ -50,7 +50,7 @@ impl Services {
             let settings = defaults::<PollSettings>();
             emojivoto_voting_svc::serve(
                 settings,
-                MemoryStore::default(),
+                MemoryStore::default().into(),
                 listener,
                 telemetry,
                 lifecycle,

@@ -87,6 +87,27 @@ async fn a_vote_that_comes_again_is_answered_as_before_and_counts_once() {
 }
 
 #[tokio::test]
+async fn with_a_file_votes_and_their_keys_outlive_the_process() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let file = directory.path().join("votes.redb");
+    let path = file.to_str().expect("a path");
+    let vote = async |suite: &Running| {
+        suite.vote_under(("GET", "/api/vote"), ":joy:", &["a-key"]).await.status.as_u16()
+    };
+    let suite = Running::start(without_bot().args(&["--data", path]));
+    assert_eq!((vote(&suite).await, suite.leaderboard().await), (200, 1));
+    drop(suite); // by SIGKILL
+    let suite = Running::start(without_bot().args(&["--data", path]));
+    assert_eq!((vote(&suite).await, suite.leaderboard().await), (200, 1));
+    assert_eq!(suite.duplicates().await, Some(1.0));
+
+    let both = without_bot().env("VOTES_STORE", "memory").args(&["--data", path]).output();
+    let stderr = String::from_utf8_lossy(&both.stderr);
+    assert_eq!(both.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("--data") && stderr.contains("--votes-store"), "{stderr}");
+}
+
+#[tokio::test]
 async fn a_key_of_a_vote_for_another_emoji_is_refused() {
     let suite = Running::start(without_bot());
     for (number, (method, path, status)) in (1..).zip(WAYS) {

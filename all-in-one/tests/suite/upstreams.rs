@@ -140,7 +140,7 @@ impl VoteStore for Failing {
 
 #[tokio::test]
 async fn a_vote_that_cannot_be_stored_is_a_503_that_tells_nothing_of_the_store() {
-    let (emoji, voting) = (emoji().await, voting_on(Failing).await);
+    let (emoji, voting) = (emoji().await, voting_on(Failing.into()).await);
     let web = impatient_web(emoji.address(), voting.address()).await.ready().await;
     let answer = http::get(&web.url("/api/vote?choice=:joy:")).await;
     assert_eq!(

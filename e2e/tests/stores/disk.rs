@@ -7,7 +7,8 @@ use std::{
 
 use emojivoto_e2e::tool;
 use emojivoto_testkit::{Binary, Run, eventually};
-use tonic::Code;
+use tempfile::TempDir;
+use tonic::{Code, Status};
 
 use crate::{
     outages::{counts_again, vote},
@@ -29,26 +30,35 @@ fn on_a_disk(kilobytes: u32, disk: &Path, prepare: &str) -> Run {
         .start()
 }
 
-#[tokio::test]
-async fn a_full_disk_takes_no_votes_until_there_is_room() {
-    let directory = tempfile::tempdir().expect("a folder");
+/// The service with a vote on a small disk, and where that is as the process sees it.
+async fn with_a_vote_on_a_disk(directory: &TempDir) -> (Process, PathBuf) {
     let disk = directory.path();
     let mut run = on_a_disk(600, disk, "true");
     let admin = run.address("PROM_PORT");
     let address = run.address("GRPC_PORT");
-    // As the process sees it.
     let inside = PathBuf::from(format!("/proc/{}/root{}", run.id(), disk.display()));
-    let mut svc = Process { run, address, admin };
+    let svc = Process { run, address, admin };
     svc.becomes(true).await;
     vote(&svc).await.expect("a vote");
+    (svc, inside)
+}
 
-    // Whatever is left is taken by something else.
-    let other = inside.join("other");
+/// Whatever is left is taken by another file, until a vote finds no room: that file, and what becomes of the vote.
+async fn fills_up(svc: &Process, disk: &Path) -> (PathBuf, Status) {
+    let other = disk.join("other");
     let mut taken = Vec::new();
     while fs::write(&other, &taken).is_ok() {
         taken.resize(taken.len() + 4_096, 1);
     }
-    let error = eventually("a vote that finds no room", async || vote(&svc).await.err()).await;
+    let error = eventually("a vote that finds no room", async || vote(svc).await.err()).await;
+    (other, error)
+}
+
+#[tokio::test]
+async fn a_full_disk_takes_no_votes_until_there_is_room() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let (mut svc, disk) = with_a_vote_on_a_disk(&directory).await;
+    let (other, error) = fills_up(&svc, &disk).await;
     assert_eq!(error.code(), Code::ResourceExhausted);
     assert_eq!(error.message(), "there is no room for more votes");
     svc.becomes(false).await;
@@ -67,21 +77,10 @@ async fn a_full_disk_takes_no_votes_until_there_is_room() {
 #[tokio::test]
 async fn a_file_that_is_gone_is_not_followed_by_an_empty_one() {
     let directory = tempfile::tempdir().expect("a folder");
-    let disk = directory.path();
-    let mut run = on_a_disk(600, disk, "true");
-    let admin = run.address("PROM_PORT");
-    let address = run.address("GRPC_PORT");
-    let inside = PathBuf::from(format!("/proc/{}/root{}", run.id(), disk.display()));
-    let mut svc = Process { run, address, admin };
-    svc.becomes(true).await;
-    vote(&svc).await.expect("a vote");
-    let (file, other) = (inside.join("votes.redb"), inside.join("other"));
+    let (mut svc, disk) = with_a_vote_on_a_disk(&directory).await;
+    let file = disk.join("votes.redb");
     let copy = fs::read(&file).expect("the file");
-    let mut taken = Vec::new();
-    while fs::write(&other, &taken).is_ok() {
-        taken.resize(taken.len() + 4_096, 1);
-    }
-    eventually("a vote that finds no room", async || vote(&svc).await.err()).await;
+    let (other, _) = fills_up(&svc, &disk).await;
     fs::remove_file(&file).expect("the file");
     fs::remove_file(&other).expect("room");
     svc.run.line("not ready: votes cannot be stored");

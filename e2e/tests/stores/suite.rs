@@ -40,10 +40,7 @@ impl Process {
 
     /// The sum of the metrics that begin like this.
     pub(crate) async fn sum(&self, metric: &str) -> u64 {
-        let metrics = http::get(&format!("http://{}/metrics", self.admin)).await.body;
-        let values = metrics.lines().filter(|line| line.starts_with(metric));
-        let value = |line: &str| line.rsplit(' ').next()?.parse::<u64>().ok();
-        values.map(|line| value(line).expect("a number")).sum()
+        http::sum_of_metrics(self.admin, metric).await
     }
 }
 

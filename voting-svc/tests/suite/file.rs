@@ -3,7 +3,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use emojivoto_proto::voting::VoteRequest;
@@ -13,7 +12,7 @@ use emojivoto_testkit::{
     refuses,
 };
 use emojivoto_voting_svc::store::{
-    Added, FileError, FileStore, MemoryStore, Once, Vote, VoteStore as _,
+    Added, AnyStore, FileError, FileStore, Once, Place, Vote, VoteStore as _,
 };
 use redb::{Database, TableDefinition};
 use tempfile::TempDir;
@@ -34,7 +33,7 @@ fn directory() -> TempDir {
 
 #[tokio::test]
 async fn memory_is_a_store() {
-    is_a_store(async |once| Arc::new(MemoryStore::new(once))).await;
+    is_a_store(async |once| AnyStore::open(&Place::Memory, once).expect("memory")).await;
 }
 
 #[tokio::test]

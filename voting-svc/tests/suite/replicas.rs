@@ -19,24 +19,20 @@ const VOTERS: usize = 8;
 struct Replica {
     run: Run,
     address: SocketAddr,
-    metrics: String,
+    admin: SocketAddr,
 }
 
 impl Replica {
     fn start(settings: &[(&str, &str)]) -> Self {
         let mut run = on_free_ports(settings).start();
-        let metrics = format!("http://{}/metrics", run.address("PROM_PORT"));
+        let admin = run.address("PROM_PORT");
         let address = run.address("GRPC_PORT");
-        Self { run, address, metrics }
+        Self { run, address, admin }
     }
 
     /// The sum of a metric.
     async fn sum(&self, metric: &str) -> u64 {
-        let metrics = http::get(&self.metrics).await.body;
-        let lines = metrics.lines().filter(|line| line.starts_with(metric));
-        lines
-            .map(|line| line.rsplit_once(' ').expect("a value").1.parse::<u64>().expect("a count"))
-            .sum()
+        http::sum_of_metrics(self.admin, metric).await
     }
 
     async fn votes(&self) -> u64 {

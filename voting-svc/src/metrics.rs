@@ -1,6 +1,6 @@
-//! Counts what a store has done with votes, for Prometheus.
+//! What the poll counts, for Prometheus.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use emojivoto_proto::Shortcode;
 use emojivoto_telemetry::{
@@ -12,23 +12,23 @@ use emojivoto_telemetry::{
     },
 };
 
-use super::{Added, StoreError, Tally, Vote, VoteStore};
+use crate::store::{Added, VoteStore};
 
-/// A store whose votes are counted when it has taken them: as `emojivoto_votes_total`, which knows nothing of those
-/// that the store may have held before.
+/// `emojivoto_votes_total` and `emojivoto_duplicate_votes_total`: what the store has done since this process started. Of
+/// the votes that it may have held before, they know nothing.
 #[derive(Debug)]
-pub(crate) struct Counted<S> {
-    store: Arc<S>,
+pub(crate) struct Votes {
     /// By place on the ballot; every emoji is there from the start.
-    votes: Vec<Counter>,
+    counted: Vec<Counter>,
     duplicates: Counter,
 }
 
-impl<S: VoteStore> Counted<S> {
-    pub(crate) fn new(store: Arc<S>, telemetry: &Telemetry) -> Self {
+impl Votes {
+    /// None yet; and beside them, for how long the store knows a vote again.
+    pub(crate) fn new<S: VoteStore>(store: &Arc<S>, telemetry: &Telemetry) -> Self {
         let family = Family::<[(&str, &str); 1], Counter>::default();
-        let counter = |emoji: Shortcode| family.get_or_create_owned(&[("emoji", emoji.as_str())]);
-        let votes = Shortcode::all().map(counter).collect();
+        let of = |emoji: Shortcode| family.get_or_create_owned(&[("emoji", emoji.as_str())]);
+        let counted = Shortcode::all().map(of).collect();
         let duplicates = Counter::default();
         telemetry.register(|registry| {
             registry.register("emojivoto_votes", "Votes counted", family.clone());
@@ -37,37 +37,18 @@ impl<S: VoteStore> Counted<S> {
                 "Votes that came again under the same idempotency key, and were not counted again",
                 duplicates.clone(),
             );
-            registry.register_collector(Box::new(Window(Arc::clone(&store))));
+            registry.register_collector(Box::new(Window(Arc::clone(store))));
         });
-        Self { store, votes, duplicates }
+        Self { counted, duplicates }
     }
-}
 
-impl<S: VoteStore> VoteStore for Counted<S> {
-    async fn add(&self, vote: Vote) -> Result<Added, StoreError> {
-        let added = self.store.add(vote).await?;
+    /// Counts what the store has done with a vote.
+    pub(crate) fn count(&self, choice: Shortcode, added: Added) {
         match added {
-            Added::Counted => self.votes[vote.choice.index()].inc(),
+            Added::Counted => self.counted[choice.index()].inc(),
             Added::Again => self.duplicates.inc(),
             Added::OfAnother => 0,
         };
-        Ok(added)
-    }
-
-    async fn tally(&self) -> Result<Tally, StoreError> {
-        self.store.tally().await
-    }
-
-    async fn fill(&self, votes: &Tally) -> Result<(), StoreError> {
-        self.store.fill(votes).await
-    }
-
-    async fn check(&self) -> Result<(), StoreError> {
-        self.store.check().await
-    }
-
-    fn window(&self) -> Duration {
-        self.store.window()
     }
 }
 
