@@ -21,6 +21,7 @@ pub async fn serve(
 ) -> Result<(), Error> {
     let service =
         EmojiServiceServer::new(Ballot::new()).max_decoding_message_size(MAX_REQUEST_BYTES);
+    let server = grpc::Server::new(service, emoji::DESCRIPTORS, &telemetry);
     lifecycle.ready(); // it needs nobody
-    grpc::serve(listener, service, emoji::DESCRIPTORS, telemetry, lifecycle).await
+    server.serve(listener, lifecycle).await
 }

@@ -29,7 +29,7 @@ pub use services::{
 };
 
 /// For what shall listen wherever there is room.
-const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+pub const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// Asks until there is an answer.
 ///

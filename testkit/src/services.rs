@@ -24,7 +24,11 @@ pub struct Service {
 }
 
 impl Service {
-    pub(crate) async fn start<F>(
+    /// Starts it on an address, or a port that is free there.
+    ///
+    /// # Panics
+    /// When the address is taken.
+    pub async fn start<F>(
         address: SocketAddr,
         serve: impl FnOnce(TcpListener, Lifecycle) -> F,
     ) -> Self

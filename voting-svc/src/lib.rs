@@ -48,8 +48,9 @@ pub async fn serve<S: VoteStore>(
     );
     let poll = Poll::new(Arc::clone(&store), &settings, &telemetry);
     let service = VotingServer::new(PollService::new(poll, telemetry.clone()));
+    let server = grpc::Server::new(service, voting::DESCRIPTORS, &telemetry);
     tokio::select! {
-        served = grpc::serve(listener, service, voting::DESCRIPTORS, telemetry, lifecycle.clone()) => served,
+        ended = server.serve(listener, lifecycle.clone()) => ended,
         refused = keep_watch(&*store, &lifecycle) => Err(refused.explained().into()),
     }
 }

@@ -101,9 +101,11 @@ impl Backend {
         let ((emoji, at_emoji), (voting, at_voting)) = (listener().await, listener().await);
         let ((life_1, stop_1), (life_2, stop_2)) = (Lifecycle::new(), Lifecycle::new());
         let service = EmojiServiceServer::new(backend.clone());
-        spawn(grpc::serve(emoji, service, emoji::DESCRIPTORS, Telemetry::off(), life_1));
+        let server = grpc::Server::new(service, emoji::DESCRIPTORS, &Telemetry::off());
+        spawn(server.serve(emoji, life_1));
         let service = VotingServer::new(backend.clone());
-        spawn(grpc::serve(voting, service, voting::DESCRIPTORS, Telemetry::off(), life_2));
+        let server = grpc::Server::new(service, voting::DESCRIPTORS, &Telemetry::off());
+        spawn(server.serve(voting, life_2));
         (backend, at_emoji, at_voting, [stop_1, stop_2])
     }
 

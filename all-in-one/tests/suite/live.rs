@@ -113,8 +113,8 @@ async fn one_poll_serves_all_viewers_and_none_is_made_for_nobody() {
     let address = listener.local_addr().expect("an address");
     let (lifecycle, _stop) = Lifecycle::new();
     let service = VotingServer::new(polls.clone());
-    let voting =
-        tokio::spawn(grpc::serve(listener, service, DESCRIPTORS, Telemetry::off(), lifecycle));
+    let server = grpc::Server::new(service, DESCRIPTORS, &Telemetry::off());
+    let voting = tokio::spawn(server.serve(listener, lifecycle));
     let emoji = emoji().await;
     let web = web(emoji.address(), address).await.ready().await;
     let count = || polls.0.load(SeqCst);

@@ -2,6 +2,7 @@
 
 mod file;
 mod process;
+mod ready;
 mod replicas;
 
 use std::net::SocketAddr;
