@@ -16,6 +16,7 @@ mod pages;
 mod process;
 mod readme;
 mod running;
+mod terminal;
 mod traces;
 mod upstreams;
 
