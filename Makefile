@@ -14,10 +14,12 @@ EVERY     = $(OBSERVED) -f redis/compose.yml
 # For Compose, which builds with it.
 export EMOJIVOTO_REVISION = $(REVISION)
 
-.PHONY: help test images up observe scaled down clean rules k3d kind
+.PHONY: help test test-api-server images up observe scaled down clean rules routes k3d kind
 
 help:
 	@echo 'make test     install what the tests need, then run all of them'
+	@echo 'make test-api-server'
+	@echo '              the manifests in front of a real API server, which takes minutes to compile'
 	@echo 'make up       build and start the suite with Compose: http://localhost:8081'
 	@echo 'make observe  the same with Prometheus, Grafana and Jaeger: http://localhost:3000'
 	@echo 'make scaled   the suite with three voting services, which count in Redis'
@@ -27,13 +29,19 @@ help:
 	@echo 'make k3d      build, load into a k3d cluster and apply: http://localhost:8081'
 	@echo 'make kind     the same with kind, which has no ingress: port-forward to look at it'
 	@echo 'make rules    copy the rules of observability/ into the PrometheusRule for Kubernetes'
+	@echo 'make routes   make the routes of k8s/components/routes-per-rpc from proto/'
 	@echo
 	@echo 'Without containers: cargo run --release'
 
 test:
 	.ci/install
 	cargo test --workspace
-	cargo test -p emojivoto-e2e --features browser,manifests,compose,observability,openapi,stores
+	cargo test -p emojivoto-e2e --features browser,manifests,compose,drills,mesh,observability,openapi,stores
+
+test-api-server:
+	.ci/install
+	.ci/install api-server
+	cargo test -p emojivoto-e2e --features api-server --test api_server
 
 # Untagged as well, for `kubectl apply -f k8s/base/web.yml` and its like.
 images:
@@ -70,6 +78,14 @@ rules:
 	sed -n '1,/^  groups:$$/p' $(RULE) > $(RULE).tmp
 	sed '1,/^groups:$$/d; s/^./  &/' observability/prometheus/rules/emojivoto.yml >> $(RULE).tmp
 	mv $(RULE).tmp $(RULE)
+
+# Makes a route for each RPC of proto/.
+routes: ROUTES = k8s/components/routes-per-rpc
+routes:
+	set -e; for app in emoji voting; do \
+	    cargo run --locked -p emojivoto-proto --example grpc_routes -- $$app > $(ROUTES)/$$app.yml.tmp; \
+	    mv $(ROUTES)/$$app.yml.tmp $(ROUTES)/$$app.yml; \
+	done
 
 k3d: images
 	k3d cluster list $(CLUSTER) >/dev/null 2>&1 || k3d cluster create $(CLUSTER) --port 8081:80@loadbalancer
