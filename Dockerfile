@@ -37,8 +37,8 @@ RUN set -eu; \
     for script in proto telemetry; do echo 'fn main() {}' > "$script/build.rs"; done; \
     mkdir all-in-one/benches voting-svc/benches; \
     touch all-in-one/benches/telemetry.rs voting-svc/benches/stores.rs; \
-    touch e2e/tests/browser.rs e2e/tests/compose.rs e2e/tests/manifests.rs e2e/tests/observability.rs \
-        e2e/tests/openapi.rs e2e/tests/stores.rs; \
+    touch e2e/tests/api_server.rs e2e/tests/browser.rs e2e/tests/compose.rs e2e/tests/drills.rs e2e/tests/manifests.rs \
+        e2e/tests/mesh.rs e2e/tests/observability.rs e2e/tests/openapi.rs e2e/tests/stores.rs; \
     cargo build --locked --profile dist --target "$(rustc --print host-tuple)" \
         -p emojivoto-emoji-svc -p emojivoto-voting-svc -p emojivoto-web -p emojivoto-vote-bot
 

@@ -1,14 +1,24 @@
-//! Tests that need more than the Rust toolchain: a browser, a container engine, kubectl, Prometheus, Jaeger,
-//! Redis, schemathesis.
+//! Tests that need more than the Rust toolchain: a browser, a container engine, kubectl, Envoy, Prometheus,
+//! Jaeger, Redis, schemathesis.
 //!
 //! Each kind is a test target behind a feature of its own, so that `cargo test --workspace`
 //! asks for nothing but Rust and `make test` runs them all. This library holds what they share.
+
+#[cfg(feature = "yaml")]
+pub mod manifests;
+mod program;
+#[cfg(feature = "prometheus")]
+mod prometheus;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
+
+pub use program::Program;
+#[cfg(feature = "prometheus")]
+pub use prometheus::Prometheus;
 
 /// The root of the repository.
 ///
@@ -68,17 +78,21 @@ pub fn wait(child: Child, what: &str) -> Output {
     output.unwrap_or_else(|e| panic!("{what}: {e}"))
 }
 
+/// Cargo's `target`, where this test is in `target/debug/deps`.
+fn target() -> PathBuf {
+    let test = std::env::current_exe().expect("this test has a path");
+    test.ancestors().nth(3).expect("it is in `target`").to_owned()
+}
+
 /// Builds a binary, unless it is there already, with the dev profile; and where it is.
 ///
 /// # Panics
 /// When it cannot be built.
 pub fn binary(name: &str) -> String {
-    // Beside this test, which is in `target/debug/deps`.
-    let test = std::env::current_exe().expect("this test has a path");
-    let target = test.ancestors().nth(3).expect("it is in `target`");
+    let target = target();
     run(cargo()
         .args(["build", "--locked", "--quiet", "--package", name, "--target-dir"])
-        .arg(target));
+        .arg(&target));
     target.join("debug").join(name).to_str().expect("a path in UTF-8").to_owned()
 }
 

@@ -6,31 +6,138 @@ use emojivoto_e2e::root;
 use serde_json::{Value, json};
 
 use super::contract::WORKLOADS;
-use super::yaml::{RENDERED, at, documents, env_of, find, kind, list, name, pods, read, render};
+use super::rendered::{RENDERED, combined};
+use emojivoto_e2e::manifests::{
+    at, documents, entries, env_of, find, kind, kustomizations, list, name, pods, read, render,
+};
 
 /// The variants with traces and metrics: for any cluster, and for one with the Prometheus Operator.
 const OBSERVED: [&str; 2] = ["observability", "observability-operator"];
 
+/// What the cluster has to know besides Kubernetes' own kinds, by the end of the kustomization's path; where nothing is said,
+/// nothing.
+const NEEDS: [(&str, &[&str]); 22] = [
+    ("variants/observability-operator", &["PodMonitor", "PrometheusRule"]),
+    ("variants/linkerd", &["GRPCRoute"]),
+    ("variants/linkerd-operator", &["GRPCRoute", "PodMonitor", "PrometheusRule"]),
+    ("variants/linkerd-policy", &["AuthorizationPolicy", "NetworkAuthentication", "Server"]),
+    ("variants/linkerd-resilience", &["HTTPLocalRateLimitPolicy", "HTTPRoute", "Server"]),
+    ("variants/istio", &["PeerAuthentication", "Telemetry", "VirtualService"]),
+    ("variants/istio-faults", &["PeerAuthentication", "Telemetry", "VirtualService"]),
+    (
+        "variants/istio-policy",
+        &["AuthorizationPolicy", "PeerAuthentication", "Telemetry", "VirtualService"],
+    ),
+    ("variants/istio-ambient", &["Gateway", "PeerAuthentication", "Telemetry", "VirtualService"]),
+    (
+        "variants/istio-ambient-policy",
+        &["AuthorizationPolicy", "Gateway", "PeerAuthentication", "Telemetry", "VirtualService"],
+    ),
+    ("variants/gateway", &["Gateway", "HTTPRoute"]),
+    ("variants/canary", &["HTTPRoute"]),
+    ("variants/canary-gateway", &["Gateway", "HTTPRoute"]),
+    ("canary/flagger", &["Canary", "MetricTemplate"]),
+    ("canary/argo-rollouts", &["AnalysisTemplate", "HTTPRoute", "Rollout"]),
+    (
+        "all-of-linkerd",
+        &[
+            "AuthorizationPolicy",
+            "GRPCRoute",
+            "HTTPLocalRateLimitPolicy",
+            "HTTPRoute",
+            "NetworkAuthentication",
+            "PodMonitor",
+            "PrometheusRule",
+            "Server",
+        ],
+    ),
+    (
+        "all-of-istio",
+        &[
+            "AuthorizationPolicy",
+            "Gateway",
+            "HTTPRoute",
+            "PeerAuthentication",
+            "Telemetry",
+            "VirtualService",
+        ],
+    ),
+    (
+        "all-of-istio-ambient",
+        &[
+            "AuthorizationPolicy",
+            "Gateway",
+            "HTTPRoute",
+            "PeerAuthentication",
+            "Telemetry",
+            "VirtualService",
+        ],
+    ),
+    (
+        "canary-of-linkerd",
+        &[
+            "AuthorizationPolicy",
+            "GRPCRoute",
+            "Gateway",
+            "HTTPRoute",
+            "NetworkAuthentication",
+            "Server",
+        ],
+    ),
+    ("daemonsets-of-linkerd", &["AuthorizationPolicy", "NetworkAuthentication", "Server"]),
+    (
+        "statefulsets-of-istio",
+        &["AuthorizationPolicy", "PeerAuthentication", "Telemetry", "VirtualService"],
+    ),
+    ("job-of-linkerd", &["GRPCRoute"]),
+];
+
+/// Components that no variant shows: an example that needs others.
+const UNSHOWN: [&str; 1] = ["voting-autoscaler"];
+
 #[test]
-fn only_the_operators_variant_needs_more_than_kubernetes() {
+fn nothing_needs_more_of_a_cluster_than_it_says() {
+    let mut seen = BTreeSet::<&str>::new();
     for (directory, documents) in &*RENDERED {
-        let foreign: BTreeSet<_> = documents
-            .iter()
-            .filter(|document| {
-                // Kubernetes' own groups have no dot, but for those that end like this.
-                let version = document["apiVersion"].as_str().unwrap_or_default();
-                let group = version.split_once('/').map_or("", |(group, _)| group);
-                group.contains('.') && !group.ends_with(".k8s.io")
-            })
-            .map(kind)
-            .collect();
-        let expected = if directory.ends_with("observability-operator") {
-            BTreeSet::from(["PodMonitor", "PrometheusRule"])
-        } else {
-            BTreeSet::new()
-        };
-        assert_eq!(foreign, expected, "{directory:?}");
+        let foreign = documents.iter().filter(|document| is_foreign(document));
+        let foreign: BTreeSet<_> = foreign.map(kind).collect();
+        let needs = NEEDS.iter().find(|(end, _)| directory.ends_with(end));
+        let (end, kinds) = needs.unwrap_or(&("", &[]));
+        assert_eq!(foreign, kinds.iter().copied().collect(), "{directory:?}");
+        seen.extend(needs.map(|_| end));
     }
+    assert_eq!(seen.len(), NEEDS.len(), "{NEEDS:?}, and only {seen:?} are there");
+}
+
+/// Kubernetes' own groups have no dot, but for those that end like this; the Gateway API's does, too.
+fn is_foreign(document: &Value) -> bool {
+    let version = document["apiVersion"].as_str().unwrap_or_default();
+    let group = version.split_once('/').map_or("", |(group, _)| group);
+    group == "gateway.networking.k8s.io" || group.contains('.') && !group.ends_with(".k8s.io")
+}
+
+#[test]
+fn every_component_is_shown_by_a_variant() {
+    let components: BTreeSet<_> = entries(&root().join("k8s/components"))
+        .iter()
+        .filter_map(|path| path.file_name()?.to_str().map(str::to_owned))
+        .collect();
+    let mut shown = BTreeSet::new();
+    let mut open: Vec<_> = kustomizations();
+    while let Some(directory) = open.pop() {
+        let file = directory.join("kustomization.yaml");
+        for used in list(&documents(&read(&file))[0]["components"]) {
+            let used = directory.join(used.as_str().expect("a path"));
+            let used = used.canonicalize().unwrap_or_else(|e| panic!("{}: {e}", used.display()));
+            let called = used.file_name().expect("a name").to_string_lossy().into_owned();
+            if shown.insert(called) {
+                open.push(used); // a component can have components
+            }
+        }
+    }
+    let unshown: BTreeSet<_> = components.difference(&shown).map(String::as_str).collect();
+    assert_eq!(unshown, BTreeSet::from(UNSHOWN));
+    assert!(unshown.is_subset(&combined()), "these are not even rendered");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use emojivoto_e2e::root;
 use serde_json::{Value, json};
 
 use super::VERSION;
-use super::yaml::{at, documents, env_of, find, kind, name, render};
+use emojivoto_e2e::manifests::{at, documents, env_of, find, kind, name, render};
 
 /// What each workload looks like from outside.
 pub(super) struct Workload {

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::yaml::{at, documents, kind, kustomizations, name, own_kustomization, render};
+use super::rendered::{kustomizations, temporary};
+use super::rules::violations;
+use emojivoto_e2e::manifests::{at, documents, kind, name, own_kustomization, render};
 
 #[test]
 fn a_copy_in_another_namespace_has_no_trace_of_the_first() {
@@ -21,6 +23,7 @@ fn a_copy_in_another_namespace_has_no_trace_of_the_first() {
             assert_eq!(at(document, namespace), "elsewhere", "{what}");
             assert_eq!(traces(document), [""; 0], "{what}");
         }
+        assert_eq!(violations(&copy), [""; 0], "{directory:?}");
     }
 }
 
@@ -86,5 +89,5 @@ fn traces(document: &Value) -> Vec<String> {
 
 /// Renders a kustomization as the only resource of one that has a namespace of its own.
 fn elsewhere(directory: &Path) -> String {
-    render(&own_kustomization("elsewhere", "namespace: elsewhere\n", directory, &[]))
+    render(&own_kustomization(&temporary("elsewhere"), "namespace: elsewhere\n", directory, &[]))
 }

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::yaml::{at, list};
+use emojivoto_e2e::manifests::{at, list};
 
 /// What a cluster that enforces `restricted` would object to in a pod's `spec`.
 pub(super) fn violations(pod: &Value) -> Vec<String> {

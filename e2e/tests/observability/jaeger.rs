@@ -8,12 +8,11 @@ use std::future::ready;
 use std::net::SocketAddr;
 use std::process::Command;
 
-use emojivoto_e2e::{root, tool};
+use emojivoto_e2e::{Program, root, tool};
 use emojivoto_testkit::{eventually, http};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use crate::program::Program;
 use crate::suite::Suite;
 
 /// A vote for the doughnut: who did what, in which order, and how it ended.

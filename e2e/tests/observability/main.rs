@@ -13,7 +13,6 @@ use suite::Suite;
 
 mod dashboard;
 mod jaeger;
-mod program;
 mod prometheus;
 mod suite;
 

@@ -2,25 +2,31 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 /// A running program with a folder of its own. It ends with the test, and takes its folder along.
-pub(super) struct Program {
+pub struct Program {
     child: Child,
     directory: PathBuf,
 }
 
 impl Program {
     /// A folder for a program to run in.
-    pub(super) fn directory(name: &str) -> PathBuf {
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    pub fn directory(name: &str) -> PathBuf {
+        let directory = crate::target().join("tmp").join(name);
         fs::create_dir_all(&directory).expect("the temporary directory is writable");
         directory
     }
 
     /// Starts a program in its folder, where its log will be, too.
-    pub(super) fn start(command: &mut Command, directory: PathBuf) -> Self {
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start(command: &mut Command, directory: PathBuf) -> Self {
         let log = File::create(directory.join("log")).expect("writable");
         let child = command
             .current_dir(&directory)
@@ -36,7 +42,7 @@ impl Program {
     ///
     /// # Panics
     /// When it has ended, which none of them should before its test.
-    pub(super) fn log(&mut self) -> String {
+    pub fn log(&mut self) -> String {
         let ended = self.child.try_wait().expect("it is a child of this process");
         assert!(ended.is_none(), "{} has ended: {ended:?}", self.directory.display());
         self.read_log()
