@@ -59,9 +59,10 @@ pub(super) fn calls(drill: &Drill, folder: &Path) -> (Vec<Call>, Vec<String>) {
     }
     let log = folder.join("calls");
     fs::write(&log, "").expect("it is writable");
-    // To wait would take time, and to wait in a loop for ever. And what would be killed was not started.
+    // To wait would take time, and to wait in a loop, which is in a shell of its own, for ever. And what would be killed was
+    // not started.
     let mut script = String::from(
-        "sleep() { exit 0; }\nkill() { :; }\n\
+        "sleep() { [ $BASH_SUBSHELL = 0 ] || exit 0; }\nkill() { :; }\n\
          command_not_found_handle() { printf '%s\\x1d%s\\x1d\\x1e' \"$WALK_BLOCK\" \"?$1\" >>\"$WALK_CALLS\"; }\n",
     );
     for (index, block) in drill.blocks.iter().enumerate().filter(|(_, b)| b.language == "sh") {
@@ -76,6 +77,7 @@ pub(super) fn calls(drill: &Drill, folder: &Path) -> (Vec<Call>, Vec<String>) {
             file.display()
         );
     }
+    script += "printf end\n";
     let main = folder.join("all.sh");
     fs::write(&main, script).expect("it is writable");
     let child = Command::new(emojivoto_e2e::tool("timeout"))
@@ -93,6 +95,11 @@ pub(super) fn calls(drill: &Drill, folder: &Path) -> (Vec<Call>, Vec<String>) {
     let output = wait(child, "the commands of a drill");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_ne!(output.status.code(), Some(124), "{}: a loop without end", drill.path.display());
+    assert!(
+        output.stdout.ends_with(b"end"),
+        "{}: not all blocks were given: {errors}",
+        drill.path.display()
+    );
     let recorded = fs::read_to_string(&log).expect("it is there");
     let mut calls = Vec::new();
     let mut unknown = Vec::new();

@@ -68,6 +68,13 @@ impl Envoy {
         self.sum("cluster_outlier_detection_ejections_active", &labels).await
     }
 
+    /// How many times a pod was left out.
+    pub(crate) async fn times_left_out(&self, client: &str, service: &str) -> u64 {
+        let cluster = format!("{client} to {service}");
+        let labels = [("envoy_cluster_name", cluster.as_str())];
+        self.sum("cluster_outlier_detection_ejections_enforced_total", &labels).await
+    }
+
     /// The sum of a metric over the series that have these labels.
     async fn sum(&self, metric: &str, labels: &[(&str, &str)]) -> u64 {
         let url = format!("http://{}/stats/prometheus?usedonly", self.admin);

@@ -92,6 +92,10 @@ async fn an_open_breaker_closes_again() {
     let objects = without_haste(variant("linkerd-resilience"));
     let suite = Suite::start(Mesh::Linkerd, &objects, &[voting.address()]).await.ready().await;
     doughnuts(&suite, 10).await;
+    eventually("an open breaker", async || {
+        (suite.proxies.times_left_out("web", "voting-svc").await > 0).then_some(())
+    })
+    .await;
     eventually("a vote", async || (suite.vote(":joy:").await == 200).then_some(())).await;
 }
 
