@@ -5,11 +5,16 @@
 //! asks for nothing but Rust and `make test` runs them all. This library holds what they share.
 
 #[cfg(feature = "yaml")]
+pub mod drills;
+#[cfg(feature = "yaml")]
 pub mod manifests;
 mod program;
 #[cfg(feature = "prometheus")]
 mod prometheus;
+#[cfg(feature = "rpcs")]
+pub mod rpcs;
 
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
@@ -41,6 +46,15 @@ pub fn tool(name: &str) -> PathBuf {
         .map(|directory| directory.join(name))
         .find(|file| file.is_file())
         .unwrap_or_else(|| panic!("this test needs `{name}`, which is not here: run .ci/install"))
+}
+
+/// Ports of this machine that nobody has at the moment, for programs that take no 0 for any.
+///
+/// # Panics
+/// When there are none left.
+pub fn free_ports<const N: usize>() -> [u16; N] {
+    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
+    listeners.map(|listener| listener.local_addr().expect("an address").port())
 }
 
 /// `cargo`, in the root of the repository.

@@ -80,6 +80,31 @@ pub fn name(document: &Value) -> &str {
     at(document, "/metadata/name").as_str().unwrap_or_default()
 }
 
+/// The API group of an object, or of what a reference names by `apiVersion`; the core of Kubernetes has none.
+pub fn group(document: &Value) -> &str {
+    let version = document["apiVersion"].as_str().unwrap_or_default();
+    version.split_once('/').map_or("", |(group, _)| group)
+}
+
+/// Whether an object is of a kind that a cluster knows by a CRD only.
+pub fn is_foreign(document: &Value) -> bool {
+    let group = group(document);
+    // Kubernetes' own have no dot, but for those that end like this; the Gateway API's does, too.
+    group == "gateway.networking.k8s.io" || group.contains('.') && !group.ends_with(".k8s.io")
+}
+
+/// Changes an object where a patch, without `null`, differs.
+pub fn merge(into: &mut Value, patch: &Value) {
+    match (into, patch) {
+        (Value::Object(into), Value::Object(patch)) => {
+            for (key, value) in patch {
+                merge(into.entry(key.as_str()).or_insert(Value::Null), value);
+            }
+        }
+        (into, patch) => *into = patch.clone(),
+    }
+}
+
 /// What lies at a JSON pointer; `null` if there is nothing.
 pub fn at<'a>(document: &'a Value, pointer: &str) -> &'a Value {
     document.pointer(pointer).unwrap_or(&Value::Null)

@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::future::ready;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{self, Command, Stdio};
 
 use emojivoto_e2e::manifests::{kind, name};
-use emojivoto_e2e::{Program, root, run, tool};
+use emojivoto_e2e::{Program, free_ports, root, run, tool};
 use emojivoto_testkit::eventually;
 use serde_json::{Value, json};
 
@@ -222,10 +221,4 @@ fn account(name: &str) -> Value {
         "kind": "ServiceAccount",
         "metadata": {"name": name, "namespace": NAMESPACE},
     })
-}
-
-/// Ports that nobody has at the moment: neither program takes 0 for any.
-fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
-    listeners.map(|listener| listener.local_addr().expect("an address").port())
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
-use emojivoto_e2e::manifests::{at, documents, kind, pods};
+use emojivoto_e2e::manifests::{at, documents, group, kind, pods};
 use emojivoto_e2e::wait;
 use serde_json::{Value, json};
 
@@ -82,8 +82,7 @@ fn running(objects: &[Value]) -> Vec<Value> {
 }
 
 fn is_istios(object: &Value) -> bool {
-    let version = object["apiVersion"].as_str().unwrap_or_default();
-    version.split_once('/').is_some_and(|(group, _)| group.ends_with(".istio.io"))
+    group(object).ends_with(".istio.io")
 }
 
 /// What it finds in the cluster, where these objects are instead of those of the same names.

@@ -7,7 +7,8 @@ use std::sync::LazyLock;
 
 use cluster::{Cluster, NAMESPACE};
 use emojivoto_e2e::manifests::{
-    at, documents, entries, kind, kustomizations, list, name, own_kustomization, pods, read, render,
+    at, documents, entries, group, kind, kustomizations, list, name, own_kustomization, pods, read,
+    render,
 };
 use emojivoto_e2e::root;
 use serde_json::{Value, json};
@@ -82,8 +83,7 @@ static RENDERED: LazyLock<Vec<Rendered>> = LazyLock::new(|| {
     let rendered = |directory: PathBuf| {
         let documents = documents(&render(&directory)).into_iter();
         let (left_out, objects) = documents.partition(|document| {
-            let version = document["apiVersion"].as_str().unwrap_or_default();
-            version.starts_with("policy.linkerd.io/") && LINKERD.contains(&kind(document))
+            group(document) == "policy.linkerd.io" && LINKERD.contains(&kind(document))
         });
         Rendered { directory, objects, left_out }
     };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use emojivoto_e2e::manifests::{kind, name};
+use emojivoto_e2e::manifests::{is_foreign, kind, name};
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
@@ -94,14 +94,6 @@ fn refuses(cluster: &Cluster, object: &Value, because: &str) {
     let what = format!("{} {}", kind(object), name(object));
     let said = cluster.takes(std::slice::from_ref(object)).expect_err(&what);
     assert!(said.contains(because), "{what}: {said}");
-}
-
-/// Whether the API server knows it by a CRD.
-fn is_foreign(document: &Value) -> bool {
-    let version = document["apiVersion"].as_str().unwrap_or_default();
-    let group = version.split_once('/').map_or("", |(group, _)| group);
-    // Kubernetes' own have no dot, but for those that end like this.
-    group.contains('.') && (!group.ends_with(".k8s.io") || group.starts_with("gateway."))
 }
 
 fn documents() -> impl Iterator<Item = &'static Value> {

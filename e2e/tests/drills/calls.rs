@@ -13,7 +13,7 @@ use std::{
 
 use emojivoto_e2e::{root, wait};
 
-use crate::text::Drill;
+use emojivoto_e2e::drills::Drill;
 
 /// Programs that a drill may use. What is not here, the reader may not have.
 const PROGRAMS: [&str; 8] =

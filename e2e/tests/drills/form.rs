@@ -5,7 +5,7 @@ use std::process::Command;
 use emojivoto_e2e::wait;
 use std::process::Stdio;
 
-use crate::text::{Drill, folder};
+use emojivoto_e2e::drills::{Drill, folder};
 
 /// Everything that is wrong with the form of a drill.
 pub(super) fn complaints(drill: &Drill) -> Vec<String> {

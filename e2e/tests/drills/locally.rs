@@ -7,7 +7,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
 use emojivoto_e2e::{binary, run};
 
-use crate::text::{drills, walk};
+use emojivoto_e2e::drills::{drills, walk};
 
 const PATH: &str = "Without a cluster";
 
@@ -32,14 +32,13 @@ fn what_needs_no_cluster_is_as_the_texts_say() {
     fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).expect("it is ours");
     let path = std::env::var("PATH").expect("a PATH");
 
+    let binaries = ["", "-emoji-svc", "-voting-svc", "-web", "-vote-bot"]
+        .map(|end| PathBuf::from(binary(&format!("emojivoto{end}"))));
+    let binaries = binaries[0].parent().expect("a folder");
+
     let mut walked = 0;
     // One after the other: they use the same ports.
     for drill in drills().iter().filter(|drill| drill.sections().contains(&PATH)) {
-        let binaries: Vec<_> = ["", "-emoji-svc", "-voting-svc", "-web", "-vote-bot"]
-            .iter()
-            .map(|end| binary(&format!("emojivoto{end}")))
-            .collect();
-        let binaries = PathBuf::from(&binaries[0]).parent().expect("a folder").to_owned();
         let output = run(walk()
             .arg(&drill.path)
             .args(["--section", PATH, "--limit", "120"])

@@ -3,15 +3,17 @@
 
 use std::path::{Path, PathBuf};
 
-use emojivoto_e2e::{manifests::read, root};
-use text::{Drill, drills, syllabus, written};
+use emojivoto_e2e::{
+    drills::{Drill, drills, folder, syllabus, written},
+    manifests::read,
+    root,
+};
 
 mod calls;
 mod form;
 mod locally;
 mod names;
 mod queries;
-mod text;
 mod walker;
 
 #[test]
@@ -42,7 +44,7 @@ fn the_syllabus_lists_every_drill_as_it_is() {
 /// The first one, at least: later ones may name what it was about.
 #[test]
 fn the_first_drill_does_not_give_the_answer_away() {
-    let text = read(&text::folder().join("find-the-failing-vote.md"));
+    let text = read(&folder().join("find-the-failing-vote.md"));
     let (seen, answer) = form::unfolded(&text);
     assert!(!seen.to_lowercase().contains("doughnut"));
     assert!(answer.contains("`VoteDoughnut`"), "{answer}");
@@ -50,7 +52,7 @@ fn the_first_drill_does_not_give_the_answer_away() {
 
 #[test]
 fn the_first_drill_has_its_pictures() {
-    let text = read(&text::folder().join("find-the-failing-vote.md"));
+    let text = read(&folder().join("find-the-failing-vote.md"));
     assert!(text.contains("](../img/linkerd-namespace.png)"));
     assert!(text.contains("](../img/linkerd-voting.png)"));
 }

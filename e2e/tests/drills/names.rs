@@ -6,7 +6,8 @@ use emojivoto_e2e::manifests::{at, kind, list, name, pods, selects};
 use known::{MESHES, WITH_VALUE, is_in_a_namespace, kind_of};
 use serde_json::Value;
 
-use crate::{calls::Call, text::Drill};
+use crate::calls::Call;
+use emojivoto_e2e::drills::Drill;
 
 mod given;
 mod known;

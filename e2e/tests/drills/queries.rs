@@ -14,7 +14,7 @@ use std::{
 
 use emojivoto_e2e::{Program, Prometheus, manifests::read, root, run, tool};
 
-use crate::text::{Drill, drills, walk};
+use emojivoto_e2e::drills::{Drill, drills, walk};
 
 /// What all drills use that have no recording of their own.
 const RECORDINGS: [&str; 3] = ["linkerd", "istio", "suite"];

@@ -9,7 +9,7 @@ use std::{
 use emojivoto_e2e::{run, wait};
 use emojivoto_testkit::eventually;
 
-use crate::text::walk;
+use emojivoto_e2e::drills::walk;
 
 /// What becomes of a drill.
 struct Walked {

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::contract::WORKLOADS;
 use super::rendered::{RENDERED, combined};
 use emojivoto_e2e::manifests::{
-    at, documents, entries, env_of, find, kind, kustomizations, list, name, pods, read, render,
+    at, documents, entries, env_of, find, is_foreign, kind, kustomizations, list, name, pods, read,
+    render,
 };
 
 /// The variants with traces and metrics: for any cluster, and for one with the Prometheus Operator.
@@ -107,13 +108,6 @@ fn nothing_needs_more_of_a_cluster_than_it_says() {
         seen.extend(needs.map(|_| end));
     }
     assert_eq!(seen.len(), NEEDS.len(), "{NEEDS:?}, and only {seen:?} are there");
-}
-
-/// Kubernetes' own groups have no dot, but for those that end like this; the Gateway API's does, too.
-fn is_foreign(document: &Value) -> bool {
-    let version = document["apiVersion"].as_str().unwrap_or_default();
-    let group = version.split_once('/').map_or("", |(group, _)| group);
-    group == "gateway.networking.k8s.io" || group.contains('.') && !group.ends_with(".k8s.io")
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use contract::WORKLOADS;
 use emojivoto_e2e::manifests::{
-    at, documents, entries, find, kind, list, name, pods, read, render, selects,
+    at, documents, entries, find, group, kind, list, name, pods, read, render, selects,
 };
 use emojivoto_e2e::{root, run, tool};
 use rendered::{RENDERED, kustomizations, temporary};
@@ -77,14 +77,13 @@ enum Schema {
 }
 
 fn schema(document: &str) -> Schema {
-    let version = document.lines().find_map(|line| line.strip_prefix("apiVersion: "));
-    let version = version.expect("kustomize puts out an apiVersion");
-    let group = version.split_once('/').map_or("", |(group, _)| group);
-    match group {
+    let document = &documents(document)[0];
+    assert!(document["apiVersion"].is_string(), "kustomize puts out an apiVersion: {document}");
+    match group(document) {
         "monitoring.coreos.com" => Schema::Operator,
         "gateway.networking.k8s.io" => Schema::ApiServer,
         group if group.ends_with(".istio.io") => Schema::ApiServer,
-        _ if types::checked(&documents(document)[0]).is_some() => Schema::Types,
+        _ if types::checked(document).is_some() => Schema::Types,
         _ => Schema::Kubernetes,
     }
 }

@@ -3,26 +3,9 @@
 use std::collections::BTreeSet;
 
 use emojivoto_e2e::manifests::{at, documents, kind, list, name, read};
+use emojivoto_e2e::rpcs::services;
 use emojivoto_e2e::{cargo, root, run};
-use emojivoto_proto::{emoji, voting};
-use prost::Message as _;
-use prost_types::FileDescriptorSet;
 use serde_json::{Value, json};
-
-/// The services of `proto/` by their full names, with their RPCs.
-pub(super) fn services() -> Vec<(String, Vec<String>)> {
-    let sets = [emoji::DESCRIPTORS, voting::DESCRIPTORS];
-    let files = sets.map(|set| FileDescriptorSet::decode(set).expect("a descriptor set").file);
-    let mut services = Vec::new();
-    for file in files.iter().flatten() {
-        for service in &file.service {
-            let methods = service.method.iter().map(|method| method.name().to_owned());
-            let name = format!("{}.{}", file.package(), service.name());
-            services.push((name, methods.collect()));
-        }
-    }
-    services
-}
 
 #[test]
 fn they_are_what_the_generator_prints() {

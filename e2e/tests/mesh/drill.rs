@@ -1,7 +1,7 @@
 //! What a drill lets its reader do to objects, taken from its text: the tests do the same.
 
 use emojivoto_e2e::{
-    manifests::{documents, kind, name, read},
+    manifests::{documents, kind, merge, name, read},
     root,
 };
 use serde_json::Value;
@@ -66,14 +66,4 @@ fn set(object: &mut Value, step: &Value) {
         "{step}"
     );
     parent[key] = step["value"].clone();
-}
-
-/// A merge patch, without `null`.
-fn merge(into: &mut Value, patch: &Value) {
-    match patch {
-        Value::Object(patch) => {
-            patch.iter().for_each(|(key, value)| merge(&mut into[key.as_str()], value));
-        }
-        _ => *into = patch.clone(),
-    }
 }

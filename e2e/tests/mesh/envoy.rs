@@ -63,16 +63,18 @@ impl Envoy {
 
     /// How many pods of a Service get no requests from a client, because too many failed.
     pub(crate) async fn left_out(&self, client: &str, service: &str) -> u64 {
-        let cluster = format!("{client} to {service}");
-        let labels = [("envoy_cluster_name", cluster.as_str())];
-        self.sum("cluster_outlier_detection_ejections_active", &labels).await
+        self.ejections("active", client, service).await
     }
 
     /// How many times a pod was left out.
     pub(crate) async fn times_left_out(&self, client: &str, service: &str) -> u64 {
+        self.ejections("enforced_total", client, service).await
+    }
+
+    async fn ejections(&self, which: &str, client: &str, service: &str) -> u64 {
+        let metric = format!("cluster_outlier_detection_ejections_{which}");
         let cluster = format!("{client} to {service}");
-        let labels = [("envoy_cluster_name", cluster.as_str())];
-        self.sum("cluster_outlier_detection_ejections_enforced_total", &labels).await
+        self.sum(&metric, &[("envoy_cluster_name", &cluster)]).await
     }
 
     /// The sum of a metric over the series that have these labels.

@@ -99,7 +99,7 @@ async fn an_open_breaker_closes_again() {
     eventually("a vote", async || (suite.vote(":joy:").await == 200).then_some(())).await;
 }
 
-/// What opens no breaker: none at all, one that may leave out a tenth of one or of three, and one for other failures.
+/// What opens no breaker: none at all, one that may leave out a tenth of the pods, and one for other failures.
 #[tokio::test(flavor = "multi_thread")]
 async fn not_every_breaker_minds_a_doughnut() {
     let outliers = |change: fn(&mut Value)| {

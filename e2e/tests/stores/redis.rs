@@ -1,11 +1,11 @@
 //! Servers of Redis.
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     process::{Child, Command, Stdio},
 };
 
-use emojivoto_e2e::tool;
+use emojivoto_e2e::{free_ports, tool};
 use emojivoto_testkit::eventually;
 use redis::{Client, Cmd, FromRedisValue, RedisResult};
 use tempfile::TempDir;
@@ -18,16 +18,10 @@ pub(crate) struct Redis {
     child: Child,
 }
 
-/// A port that nobody has at the moment: Redis takes no 0 for any.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
-}
-
 impl Redis {
     /// One that keeps on disk what it has acknowledged, and with these arguments besides.
     pub(crate) async fn start(arguments: &[&str]) -> Self {
-        let port = free_port();
+        let [port] = free_ports();
         let directory = tempfile::tempdir().expect("a folder");
         let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
         let child = run(port, &arguments, &directory);
@@ -112,7 +106,7 @@ pub(crate) struct Cluster([Redis; 3]);
 impl Cluster {
     pub(crate) async fn start() -> Self {
         let node = async || {
-            let bus = free_port().to_string();
+            let [bus] = free_ports().map(|port| port.to_string());
             Redis::start(&["--cluster-enabled", "yes", "--cluster-port", &bus]).await
         };
         let cluster = Self([node().await, node().await, node().await]);

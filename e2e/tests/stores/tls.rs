@@ -4,11 +4,9 @@ use std::fs;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
-use crate::{
-    outages::vote,
-    redis::{Redis, free_port},
-    suite::voting,
-};
+use emojivoto_e2e::free_ports;
+
+use crate::{outages::vote, redis::Redis, suite::voting};
 
 #[tokio::test]
 async fn redis_may_be_encrypted() {
@@ -28,7 +26,7 @@ async fn redis_may_be_encrypted() {
         path.to_str().expect("a path").to_owned()
     };
     let authority = file("ca.pem", authority.pem());
-    let port = free_port().to_string();
+    let [port] = free_ports().map(|port| port.to_string());
     let _redis = Redis::start(&[
         "--tls-port",
         &port,

@@ -43,6 +43,7 @@ impl VoteStore for Observed {
 /// Otherwise the first scrape of a pod could miss the RPCs, and a rate over them begin late.
 #[tokio::test]
 async fn it_is_ready_once_all_of_its_rpcs_are_in_the_metrics() {
+    // What the service does at its beginning it may do in any order (`select!`): once would be a coin tossed.
     for _ in 0..20 {
         let observability = Arc::new(Observability::new(|_| None).expect("nothing to fail"));
         let settings =

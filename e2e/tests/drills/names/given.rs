@@ -97,7 +97,7 @@ impl World {
     fn is_an_rpc(&mut self, method: &Value) {
         let text = |key: &str| method[key].as_str().unwrap_or_default();
         let (service, rpc) = (text("service"), text("method"));
-        let there = RPCS.get(service).is_some_and(|rpcs| rpcs.contains(rpc));
+        let there = RPCS.get(service).is_some_and(|rpcs| rpcs.iter().any(|it| it == rpc));
         if !there {
             self.complain(format!("proto/ has no {service}/{rpc}"));
         }

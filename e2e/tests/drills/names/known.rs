@@ -1,7 +1,7 @@
 //! What drills may name that is in no manifest: kinds, commands, flags, what meshes bring along, RPCs, settings.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     path::{Path, PathBuf},
     sync::{LazyLock, Mutex},
 };
@@ -9,6 +9,7 @@ use std::{
 use emojivoto_e2e::{
     manifests::{documents, read, render},
     root,
+    rpcs::services,
 };
 use serde_json::Value;
 
@@ -58,7 +59,7 @@ pub(super) const MESHES: [(&str, &str, &str, u64); 6] = [
 
 pub(super) const LINKERD: [&str; 8] =
     ["authz", "check", "diagnostics", "inject", "install", "uninstall", "viz", "multicluster"];
-pub(super) const LINKERD_VIZ: [&str; 9] = [
+pub(super) const LINKERD_VIZ: [&str; 10] = [
     "authz",
     "check",
     "dashboard",
@@ -68,6 +69,7 @@ pub(super) const LINKERD_VIZ: [&str; 9] = [
     "stat-inbound",
     "stat-outbound",
     "tap",
+    "top",
 ];
 pub(super) const ISTIOCTL: [&str; 7] =
     ["analyze", "install", "proxy-config", "proxy-status", "uninstall", "version", "waypoint"];
@@ -128,23 +130,8 @@ pub(super) fn rendered(folder: &Path) -> Vec<Value> {
 }
 
 /// The names of all RPCs by that of their service.
-pub(super) static RPCS: LazyLock<HashMap<String, BTreeSet<String>>> = LazyLock::new(|| {
-    let mut found: HashMap<String, BTreeSet<String>> = HashMap::new();
-    for file in ["Voting", "Emoji"] {
-        let mut service = String::new();
-        for line in read(&root().join(format!("proto/{file}.proto"))).lines() {
-            if let Some(name) = line.strip_prefix("service ") {
-                service = format!("emojivoto.v1.{}", name.trim_end_matches(" {"));
-            }
-            if let Some((rpc, _)) =
-                line.trim().strip_prefix("rpc ").and_then(|rest| rest.split_once('('))
-            {
-                found.entry(service.clone()).or_default().insert(rpc.to_owned());
-            }
-        }
-    }
-    found
-});
+pub(super) static RPCS: LazyLock<HashMap<String, Vec<String>>> =
+    LazyLock::new(|| services().into_iter().collect());
 
 /// The table of settings.
 pub(super) static SETTINGS: LazyLock<String> = LazyLock::new(|| read(&root().join("README.md")));

@@ -19,7 +19,7 @@ impl World {
         let line = Line::parse(&call.arguments);
         let words = &line.words;
         let known = match words[..] {
-            ["viz", command, ..] => LINKERD_VIZ.contains(&command) || command == "top",
+            ["viz", command, ..] => LINKERD_VIZ.contains(&command),
             [command, ..] => LINKERD.contains(&command),
             [] => false,
         };

@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use emojivoto_e2e::manifests::{at, documents, entries, kind, list, name, pods, read, render};
+use emojivoto_e2e::drills::drills;
+use emojivoto_e2e::manifests::{at, documents, group, kind, list, merge, name, pods, render};
 use emojivoto_e2e::root;
 use serde_json::Value;
 
@@ -95,21 +96,22 @@ fn each_rule_refuses_what_is_bad_and_no_other_does() {
 #[test]
 fn what_a_drill_adds_breaks_no_rule() {
     let mut added = 0;
-    for file in entries(&root().join("docs/drills")) {
-        let text = read(&file);
+    for drill in drills() {
         let mut directory = None;
-        let mut lines = text.lines();
-        while let Some(line) = lines.next() {
-            let applied = line.split("kubectl apply -k ").nth(1).filter(|_| !line.contains('`'));
-            if let Some(applied) = applied.and_then(|rest| rest.split([' ', ';']).next()) {
-                directory = Some(root().join(applied));
-            }
-            if line.starts_with("kubectl apply -f - <<") {
-                let end = line.rsplit("<<").next().unwrap_or_default().trim_matches('\'');
+        for block in drill.blocks.iter().filter(|block| block.language == "sh") {
+            let mut lines = block.command.lines();
+            while let Some(line) = lines.next() {
+                let applied = line.split("kubectl apply -k ").nth(1);
+                if let Some(applied) = applied.and_then(|rest| rest.split([' ', ';']).next()) {
+                    directory = Some(root().join(applied));
+                }
+                let Some((command, end)) = line.split_once("<<") else { continue };
+                assert_eq!(command, "kubectl apply -f - ", "{}: what becomes of it?", block.at);
+                let end = end.trim_matches('\'');
                 let manifests: Vec<_> = lines.by_ref().take_while(|line| *line != end).collect();
                 let before = directory.as_ref().expect("something is applied before");
                 let all = with(&documents(&render(before)), &manifests.join("\n"));
-                assert_eq!(violations(&all), [""; 0], "{}", file.display());
+                assert_eq!(violations(&all), [""; 0], "{}", block.at);
                 added += 1;
             }
         }
@@ -119,16 +121,6 @@ fn what_a_drill_adds_breaks_no_rule() {
 
 /// Adds manifests to others, in the namespace of the suite; one of the same kind and name is changed where they differ.
 fn with(base: &[Value], manifests: &str) -> Vec<Value> {
-    fn merge(old: &mut Value, new: &Value) {
-        match (old, new) {
-            (Value::Object(old), Value::Object(new)) => {
-                for (key, value) in new {
-                    merge(old.entry(key.as_str()).or_insert(Value::Null), value);
-                }
-            }
-            (old, new) => *old = new.clone(),
-        }
-    }
     let mut objects = base.to_vec();
     for new in documents(manifests) {
         let same = |old: &&mut Value| kind(old) == kind(&new) && name(old) == name(&new);
@@ -226,12 +218,6 @@ enum Mesh {
     IstioAmbient,
 }
 
-/// The API group of an object; the core of Kubernetes has none.
-fn group(object: &Value) -> &str {
-    let version = object["apiVersion"].as_str().unwrap_or_default();
-    version.split_once('/').map_or("", |(group, _)| group)
-}
-
 /// An object, for a message.
 fn what(object: &Value) -> String {
     format!("{} {}", kind(object), name(object))
@@ -285,7 +271,7 @@ fn account(workload: &Value) -> &str {
 /// The RPCs of both services, as requests name them: `/package.Service/Method`.
 fn rpcs() -> &'static BTreeSet<String> {
     static RPCS: std::sync::LazyLock<BTreeSet<String>> = std::sync::LazyLock::new(|| {
-        let services = super::routes_per_rpc::services();
+        let services = emojivoto_e2e::rpcs::services();
         let path = |service: &str, method: &str| format!("/{service}/{method}");
         let of = |(service, methods): &(String, Vec<String>)| {
             methods.iter().map(|method| path(service, method)).collect::<Vec<_>>()

@@ -413,8 +413,7 @@ struct Reference<'a> {
 impl<'a> Reference<'a> {
     fn of(reference: &'a Value, group: &'a str, kind: &'a str) -> Self {
         let text = |key: &str| reference[key].as_str();
-        let of_version =
-            text("apiVersion").map(|version| version.split_once('/').map_or("", |v| v.0));
+        let of_version = text("apiVersion").map(|_| super::group(reference));
         let group = text("group").or(of_version).unwrap_or(group);
         Self {
             group: if group == "core" { "" } else { group },

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use emojivoto_e2e::manifests::read;
+
 use super::{
     Bad, GATEWAY, ISTIO_NETWORKING, ISTIO_SECURITY, Rule, Suite, at, group, grouped, is_route,
-    kind, list, name, read, root, rpcs, what,
+    kind, list, name, root, rpcs, what,
 };
 use serde_json::{Value, json};
 

@@ -5,33 +5,47 @@ use std::{
     process::Command,
 };
 
-use emojivoto_e2e::{
+use serde_json::Value;
+
+use crate::{
     manifests::{entries, list, read},
     root, run, tool,
 };
-use serde_json::Value;
 
 /// A block of commands, and what it has to show.
 #[derive(Debug)]
-pub(super) struct Block {
-    pub(super) at: String,
-    pub(super) section: String,
-    pub(super) part: String,
-    pub(super) language: String,
-    pub(super) command: String,
-    pub(super) output: Vec<String>,
+pub struct Block {
+    /// File and line.
+    pub at: String,
+    /// The heading `##` that it stands below.
+    pub section: String,
+    /// The heading `###`, or nothing.
+    pub part: String,
+    /// `sh` or `promql`.
+    pub language: String,
+    /// What is typed.
+    pub command: String,
+    /// The lines that it has to show.
+    pub output: Vec<String>,
 }
 
 /// A text with commands in it.
 #[derive(Debug)]
-pub(super) struct Drill {
-    pub(super) path: PathBuf,
-    pub(super) text: String,
-    pub(super) blocks: Vec<Block>,
+pub struct Drill {
+    /// Where it is.
+    pub path: PathBuf,
+    /// All of it.
+    pub text: String,
+    /// Its blocks, in order.
+    pub blocks: Vec<Block>,
 }
 
 impl Drill {
-    pub(super) fn open(path: PathBuf) -> Self {
+    /// Reads one.
+    ///
+    /// # Panics
+    /// When the walker does not understand it.
+    pub fn open(path: PathBuf) -> Self {
         let listed = run(walk().arg("--list").arg(&path));
         let listed: Value = serde_json::from_str(&listed).expect("`walk --list` prints JSON");
         let text = |block: &Value, key: &str| block[key].as_str().expect("a text").to_owned();
@@ -50,16 +64,20 @@ impl Drill {
     }
 
     /// `find-the-failing-vote`
-    pub(super) fn name(&self) -> &str {
+    ///
+    /// # Panics
+    /// When it is not a file's.
+    pub fn name(&self) -> &str {
         self.path.file_stem().and_then(|name| name.to_str()).expect("a name")
     }
 
-    pub(super) fn sections(&self) -> Vec<&str> {
+    /// Its headings `##`.
+    pub fn sections(&self) -> Vec<&str> {
         self.text.lines().filter_map(|line| line.strip_prefix("## ")).map(str::trim).collect()
     }
 
     /// The cell beside a word in the table at its beginning.
-    pub(super) fn fact(&self, word: &str) -> Option<String> {
+    pub fn fact(&self, word: &str) -> Option<String> {
         let head = self.text.split("\n## ").next()?;
         let row = head.lines().find_map(|line| line.strip_prefix(&format!("| {word} |")))?;
         let fact = row.trim().trim_end_matches('|').trim();
@@ -67,26 +85,31 @@ impl Drill {
     }
 }
 
-pub(super) fn folder() -> PathBuf {
+/// Where they are.
+pub fn folder() -> PathBuf {
     root().join("docs/drills")
 }
 
 /// The walker, with the Python that is here.
-pub(super) fn walk() -> Command {
+pub fn walk() -> Command {
     let mut command = Command::new(tool("python3"));
     command.arg(folder().join("walk"));
     command
 }
 
 /// The drills, without the syllabus.
-pub(super) fn drills() -> Vec<Drill> {
+///
+/// # Panics
+/// When there are fewer than nine.
+pub fn drills() -> Vec<Drill> {
     let found: Vec<_> =
         texts().filter(|path| !path.ends_with("README.md")).map(Drill::open).collect();
     assert!(found.len() >= 9, "{} drills", found.len());
     found
 }
 
-pub(super) fn syllabus() -> Drill {
+/// The list of them.
+pub fn syllabus() -> Drill {
     Drill::open(folder().join("README.md"))
 }
 
@@ -96,7 +119,10 @@ fn texts() -> impl Iterator<Item = PathBuf> {
 }
 
 /// Writes a text into a folder of its own, beside the links of which are as dead as they should be.
-pub(super) fn written(folder: &Path, text: &str) -> Drill {
+///
+/// # Panics
+/// When it cannot be written.
+pub fn written(folder: &Path, text: &str) -> Drill {
     std::fs::create_dir_all(folder).expect("it is writable");
     let path = folder.join("example.md");
     std::fs::write(&path, text).expect("it is writable");
