@@ -20,6 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         tonic_prost_build::configure()
             .build_server(service)
             .build_client(service)
+            .codec_path("crate::codec::SmallCodec")
             .extern_path(
                 ".emojivoto.v1.ListAllEmojiResponse",
                 "crate::shared::Shared<crate::emoji::EmojiList>",

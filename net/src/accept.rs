@@ -2,9 +2,10 @@
 
 use std::{error::Error, io::ErrorKind, net::SocketAddr, time::Duration};
 
-use tokio::{net::TcpListener, time::sleep};
-
-use crate::first_bytes::FirstBytes;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::sleep,
+};
 
 /// How long to wait for others to end when there is no room for one more.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -14,13 +15,13 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// A process that has no file descriptor left says so and pauses: the connection stays with the kernel, and
 /// whoever is connected is served meanwhile. (axum's accept would do, but says nothing; tonic's tries again at once,
 /// for ever.)
-pub async fn accept(listener: &TcpListener) -> (FirstBytes, SocketAddr) {
+pub async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 // Answers are small and complete: waiting to fill a segment would only delay them.
                 let _ = stream.set_nodelay(true);
-                return (FirstBytes::of(stream), peer);
+                return (stream, peer);
             }
             // Whoever it was has gone again.
             Err(error)

@@ -1,9 +1,9 @@
-//! Connections: how they are accepted ([`accept()`]), how they are made ([`tls`]), and what one may cost ([`limits`]).
+//! Connections: how they are accepted ([`accept()`]), how many there may be ([`open_files`]), how they are made ([`tls`]),
+//! and what one may cost ([`limits`]).
 
 mod accept;
-mod first_bytes;
 pub mod limits;
+pub mod open_files;
 pub mod tls;
 
 pub use accept::accept;
-pub use first_bytes::FirstBytes;

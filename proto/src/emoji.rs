@@ -6,6 +6,9 @@ use crate::{Shared, Shortcode};
 
 tonic::include_proto!("Emoji/emojivoto.v1");
 
+/// The full name of the service.
+pub const SERVICE_NAME: &str = emoji_service_server::SERVICE_NAME;
+
 /// The encoded descriptor of `Emoji.proto`, for gRPC reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/Emoji/descriptors.bin"));
 

@@ -1,7 +1,6 @@
 //! The name of one vote, by which it is known again when it arrives twice.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use tonic::metadata::MetadataMap;
 
 /// The value of `Idempotency-Key`, a header of HTTP and metadata of gRPC: a vote is counted once, however often it
 /// arrives under the same key. What it holds means nothing to anybody but the one who made it up.
@@ -51,12 +50,12 @@ impl IdempotencyKey {
         self.0.clone()
     }
 
-    /// Puts the key into the metadata of a call.
-    pub fn add_to(&self, metadata: &mut MetadataMap) {
+    /// Puts the key into the headers of a call.
+    pub fn add_to(&self, headers: &mut HeaderMap) {
         let mut value = self.header();
         // No secret, but HTTP/2 would remember it for the next calls, which have others, and forget what they share.
         value.set_sensitive(true);
-        metadata.as_mut().insert(Self::HEADER, value);
+        headers.insert(Self::HEADER, value);
     }
 
     /// The text of the key.
@@ -79,10 +78,10 @@ mod tests {
         assert_eq!(of(&[]), Ok(None));
         for good in [&b"x"[..], &[b'~'; 128], b"\"8e03978e-40d5-43dd-bc93-6894a57f9324\""] {
             let key = of(&[good]).expect("a key").expect("one");
-            let mut metadata = MetadataMap::new();
-            key.add_to(&mut metadata);
+            let mut headers = HeaderMap::new();
+            key.add_to(&mut headers);
             assert_eq!(
-                (key.as_bytes(), IdempotencyKey::of(metadata.as_ref())),
+                (key.as_bytes(), IdempotencyKey::of(&headers)),
                 (good, Ok(Some(key.clone())))
             );
             assert_eq!(of(&[key.header().as_bytes()]), Ok(Some(key)));

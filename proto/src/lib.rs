@@ -5,6 +5,7 @@
 //! an entry of the ballot, and every entry has its RPC.
 
 mod ballot;
+mod codec;
 pub mod emoji;
 mod idempotency;
 mod shared;

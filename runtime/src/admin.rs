@@ -2,10 +2,17 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::{Router, extract::State, response::IntoResponse, routing::get};
-use emojivoto_telemetry::{Observability, metrics::Format};
+use axum::{
+    Router,
+    extract::State,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use emojivoto_telemetry::{
+    Observability, gzip,
+    metrics::{Format, takes_gzip},
+};
 use http::{HeaderMap, StatusCode, header};
-use tower_http::compression::CompressionLayer;
 
 use crate::lifecycle::Stop;
 
@@ -52,16 +59,20 @@ pub(crate) fn router(services: Services, observability: Arc<Observability>) -> R
         .route("/", get("/live\n/ready\n/metrics\n"))
         .route("/live", get("live\n"))
         .route("/ready", get(ready).with_state(services))
-        // A scrape shrinks to a twentieth.
-        .route("/metrics", get(scrape).with_state(observability).layer(CompressionLayer::new()))
+        .route("/metrics", get(scrape).with_state(observability))
 }
 
-async fn scrape(
-    State(observability): State<Arc<Observability>>,
-    headers: HeaderMap,
-) -> impl IntoResponse {
+async fn scrape(State(observability): State<Arc<Observability>>, headers: HeaderMap) -> Response {
     let format = Format::accepted(headers.get(header::ACCEPT));
-    ([(header::CONTENT_TYPE, format.content_type())], observability.render(format))
+    let text = observability.render(format);
+    let of_text =
+        [(header::CONTENT_TYPE, format.content_type()), (header::VARY, "accept, accept-encoding")];
+    // To a twentieth. Not by a layer, which would bring every encoding that a page of `web` may have into every binary.
+    if takes_gzip(&headers) {
+        (of_text, [(header::CONTENT_ENCODING, "gzip")], gzip(text.as_bytes())).into_response()
+    } else {
+        (of_text, text).into_response()
+    }
 }
 
 async fn ready(State(services): State<Services>) -> (StatusCode, String) {

@@ -1,36 +1,58 @@
 //! Serves a gRPC service, with health checking and reflection beside it, until told to stop.
 
 mod grpc_only;
+mod punctual;
 
-use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::{Future, ready},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
-use axum::response::IntoResponse;
-use emojivoto_telemetry::{Telemetry, grpc::Observer, record_error};
-use futures_util::StreamExt as _;
+use emojivoto_telemetry::{
+    Telemetry,
+    grpc::{ObservedBody, Observer},
+    record_error,
+};
+use futures_util::{FutureExt as _, StreamExt as _, future};
 use grpc_only::refusal;
 use http::{Request, Response};
-use http_body_util::{BodyStream, Either, StreamBody};
+use http_body_util::{BodyStream, StreamBody};
 use hyper::body::Incoming;
+use punctual::Punctual;
 use tokio::net::TcpListener;
 use tonic::{
     Status,
     body::Body,
     server::NamedService,
-    service::{LayerExt as _, Routes, RoutesBuilder},
+    service::{LayerExt as _, RoutesBuilder},
 };
 use tonic_health::{
-    ServingStatus, pb::FILE_DESCRIPTOR_SET as HEALTH_DESCRIPTORS, server::HealthReporter,
+    ServingStatus,
+    pb::{FILE_DESCRIPTOR_SET as HEALTH_DESCRIPTORS, health_server::SERVICE_NAME as HEALTH},
+    server::HealthReporter,
 };
 use tonic_reflection::{
     pb::{
-        v1::FILE_DESCRIPTOR_SET as REFLECTION_V1,
-        v1alpha::FILE_DESCRIPTOR_SET as REFLECTION_V1ALPHA,
+        v1::{FILE_DESCRIPTOR_SET as REFLECTION_V1, server_reflection_server::SERVICE_NAME as V1},
+        v1alpha::{
+            FILE_DESCRIPTOR_SET as REFLECTION_V1ALPHA,
+            server_reflection_server::SERVICE_NAME as V1ALPHA,
+        },
     },
     server::Builder as Reflection,
 };
 use tower::{Service, service_fn, util::MapRequestLayer};
 
-use crate::{Error, Lifecycle, http as server};
+use crate::{
+    Error, Lifecycle,
+    http::{self as server, LongLived, Refusal},
+};
+
+/// RPCs that may take for ever, of which there may be so many at a time: who watches, and who explores.
+const MAX_LONG_LIVED: usize = 256;
 
 /// A gRPC service, with health checking and reflection beside it.
 pub struct Server<S> {
@@ -41,8 +63,12 @@ pub struct Server<S> {
 
 impl<S> Server<S>
 where
-    S: Service<Request<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
-    S::Response: IntoResponse,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + NamedService
+        + Clone
+        + Send
+        + Sync
+        + 'static,
     S::Future: Send + 'static,
 {
     /// `descriptors` is the encoded descriptor set that reflection lists. `telemetry` has metrics of each of its RPCs from
@@ -73,23 +99,50 @@ where
         });
         let mut routes = RoutesBuilder::default();
         routes
-            .add_service(service)
             .add_service(health_server)
             .add_service(until_shutdown.named_layer(reflection().build_v1()?))
             // What older tools ask.
             .add_service(until_shutdown.named_layer(reflection().build_v1alpha()?));
         let routes = routes.routes().prepare();
+        let long_lived = lifecycle.budget("streams", MAX_LONG_LIVED, "no setting");
+        let refusal_observer = Arc::clone(&observer);
+        let overload = Refusal {
+            connection: None, // gRPC has no answer but to a request
+            request: move |request| refuse(&refusal_observer, request),
+            never: is_of::<Health>,
+        };
         let app = service_fn(move |request: Request<Incoming>| {
-            let (observer, routes) = (Arc::clone(&observer), routes.clone());
+            let (observer, mut service) = (Arc::clone(&observer), service.clone());
+            // Past the router, whose boxes cost as much as a vote does.
+            let mut others = (!is_of::<S>(request.uri().path())).then(|| routes.clone());
+            let long_lived = Arc::clone(&long_lived);
             async move {
                 // First, so that only RPCs are counted and traced.
                 if let Some(refusal) = refusal(&request) {
-                    return Ok(refusal.map(Either::Left));
+                    return Ok(refusal);
                 }
+                let kind = Kind::of(request.uri().path());
+                let stream = match kind {
+                    Kind::Unary => None,
+                    Kind::Watch | Kind::Dialogue => match long_lived.try_take() {
+                        None => return Ok(refuse(&observer, request)),
+                        permit => permit.map(Arc::new),
+                    },
+                };
+                let request =
+                    request.map(|body| Punctual::new(body, matches!(kind, Kind::Dialogue)));
                 let (request, call) = observer.start(request);
-                let answer = answer(routes, request, call.observed.timeout());
-                let answer = call.until_answered(answer).await?;
-                Ok::<_, Error>(answer.map(Either::Right))
+                let answer = match &mut others {
+                    None => future::Either::Left(service.call(request)),
+                    Some(others) => future::Either::Right(others.call(request)),
+                };
+                let answer = in_time(answer, call.observed.timeout());
+                let mut answer = call.until_answered(answer).await?;
+                if let Some(permit) = stream {
+                    answer.extensions_mut().insert(LongLived);
+                    answer.extensions_mut().insert(permit);
+                }
+                Ok::<_, Error>(answer)
             }
         });
         let health = async {
@@ -112,10 +165,48 @@ where
             std::future::pending::<()>().await;
         };
         tokio::select! {
-            served = server::serve(listener, app, &lifecycle) => Ok(served?),
+            served = server::serve_or_refuse(listener, app, overload, &lifecycle) => Ok(served?),
             () = health => unreachable!("it pends once the service has ended"),
         }
     }
+}
+
+/// Health checking.
+struct Health;
+
+impl NamedService for Health {
+    const NAME: &'static str = HEALTH;
+}
+
+/// How long an RPC may take.
+enum Kind {
+    /// Until it is answered. So are all of our own services.
+    Unary,
+    /// As long as the client wants to hear more.
+    Watch,
+    /// As long as the client asks more.
+    Dialogue,
+}
+
+impl Kind {
+    fn of(path: &str) -> Self {
+        match path.trim_start_matches('/').split_once('/') {
+            Some((HEALTH, "Watch")) => Self::Watch,
+            Some((V1 | V1ALPHA, _)) => Self::Dialogue,
+            _ => Self::Unary,
+        }
+    }
+}
+
+/// Tells that there is too much to do, as gRPC tells it.
+fn refuse(observer: &Observer, request: Request<Incoming>) -> Response<ObservedBody<Body>> {
+    if let Some(refusal) = refusal(&request) {
+        return refusal;
+    }
+    let (_, call) = observer.start(request);
+    let status = Status::resource_exhausted("there is too much to do at the moment");
+    let answer = call.until_answered(ready(Ok::<_, Infallible>(status.into_http())));
+    answer.now_or_never().and_then(Result::ok).expect("it waits for nothing")
 }
 
 /// Tells those who ask for the health of the process, or of its service.
@@ -128,15 +219,19 @@ async fn set(health: &mut HealthReporter, service: &str, ready: bool) {
 
 /// What the services answer, or that they have not in the time that the caller gives them. tonic's own servers would
 /// say then that the call was cancelled.
-async fn answer(
-    mut routes: Routes,
-    request: Request<Body>,
+async fn in_time(
+    answer: impl Future<Output = Result<Response<Body>, Infallible>>,
     limit: Option<Duration>,
 ) -> Result<Response<Body>, Infallible> {
-    let answer = routes.call(request);
     let Some(limit) = limit else { return answer.await };
     tokio::time::timeout(limit, answer).await.unwrap_or_else(|elapsed| {
         record_error(&elapsed);
         Ok(Status::deadline_exceeded("no answer in time").into_http())
     })
+}
+
+/// Whether a path is that of an RPC of the service.
+fn is_of<S: NamedService>(path: &str) -> bool {
+    let rest = path.strip_prefix('/').and_then(|path| path.strip_prefix(S::NAME));
+    rest.is_some_and(|rest| rest.starts_with('/'))
 }

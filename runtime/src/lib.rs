@@ -10,10 +10,12 @@ pub mod grpc;
 mod healthcheck;
 pub mod http;
 mod lifecycle;
+mod limits;
 pub mod process;
 pub mod settings;
 
 pub use lifecycle::{Lifecycle, Stop};
+pub use limits::{Budget, Limits, Permit, Rejected};
 
 /// Any error that ends a service; its chain of sources goes to the log.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;

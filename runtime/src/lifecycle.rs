@@ -1,9 +1,11 @@
 //! The life of a service: starting, ready, draining, stopped.
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use crate::limits::{Budget, Limits, Refusals, Rejected};
 
 /// What a service holds of its life: with it, it says when it is ready, and learns when to stop.
 #[derive(Debug, Clone)]
@@ -11,6 +13,8 @@ pub struct Lifecycle {
     ready: watch::Sender<bool>,
     draining: CancellationToken,
     shutdown: CancellationToken,
+    limits: Limits,
+    rejected: Rejected,
 }
 
 impl Lifecycle {
@@ -19,7 +23,31 @@ impl Lifecycle {
         let (ready, is_ready) = watch::channel(false);
         let (draining, shutdown) = (CancellationToken::new(), CancellationToken::new());
         let stop = Stop { ready: is_ready, draining: draining.clone(), shutdown: shutdown.clone() };
-        (Self { ready, draining, shutdown }, stop)
+        let (limits, rejected) = (Limits::DEFAULT, Rejected::default());
+        (Self { ready, draining, shutdown, limits, rejected }, stop)
+    }
+
+    /// The same life with other limits. What is rejected because of them is counted there.
+    #[must_use]
+    pub fn limited(self, limits: Limits, rejected: Rejected) -> Self {
+        Self { limits, rejected, ..self }
+    }
+
+    /// How much the service takes on at a time.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// What the service may have so many of at a time besides: what is beyond counts as rejected, and `setting` is told as
+    /// the reason.
+    pub fn budget(&self, what: &'static str, most: usize, setting: &str) -> Arc<Budget> {
+        let limit = format!("{most} at a time are taken on ({setting})");
+        Arc::new(Budget::new(most, Refusals::new(what, limit, &self.rejected)))
+    }
+
+    /// What the service rejected.
+    pub(crate) fn rejected(&self) -> &Rejected {
+        &self.rejected
     }
 
     /// Says that the service can serve.

@@ -5,9 +5,10 @@ mod shutdown;
 mod signals;
 mod supervise;
 
-use std::{env, process::ExitCode, sync::Arc};
+use std::{env, num::NonZeroU32, process::ExitCode, sync::Arc};
 
 use clap::{Args, Subcommand};
+use emojivoto_net::open_files;
 use emojivoto_telemetry::Observability;
 pub use listen::{CannotListen, Role};
 use signals::Signals;
@@ -15,12 +16,18 @@ pub use supervise::Process;
 
 pub use crate::cli::is_called;
 use crate::{
-    Error, Lifecycle,
+    Error, Lifecycle, Limits, Rejected,
     admin::{self, Services},
     cli::{self, NoCommand},
-    http,
+    http::{self, refuse::LINGERING},
     settings::Common,
 };
+
+/// Files and connections that are open besides those of the servers: to backends and collectors, for a store.
+const FILES_RESERVE: usize = 64;
+
+/// With fewer it makes no sense to serve, whatever the system allows.
+const FEWEST_CONNECTIONS: usize = 64;
 
 /// As clap ends a process.
 const WRONG_SETTING: u8 = 2;
@@ -113,12 +120,15 @@ async fn live(
     let app = admin::router(services.clone(), Arc::clone(&observability));
     // Never told to stop: it answers until the process is gone.
     let (admin_life, _admin_stop) = Lifecycle::new();
+    let rejected = Rejected::register(&observability.service(role.name()));
+    let admin_life = admin_life.limited(Limits::ADMIN, rejected.clone());
     let process = Process::new(
         role,
         settings.logs.log_format,
         admin,
         services.clone(),
         Arc::clone(&observability),
+        (limits(settings, role), rejected),
     );
     let running = async {
         let outcome = start_to_stop(settings, process, services, &mut signals, start).await;
@@ -128,6 +138,24 @@ async fn live(
         failed = http::serve(listener, app, &admin_life) => Ok(failed?),
         ended = running => ended,
     }
+}
+
+/// What the settings allow each service, or as much of it as the system does.
+fn limits(settings: &Common, role: Role) -> Limits {
+    let count = |setting: NonZeroU32| usize::try_from(setting.get()).unwrap_or(usize::MAX);
+    let (connections, requests) = (count(settings.max_connections), count(settings.max_requests));
+    let services = role.servers();
+    let others = Limits::ADMIN.connections + services * LINGERING + FILES_RESERVE;
+    let needed = connections.saturating_mul(services).saturating_add(others);
+    let allowed = usize::try_from(open_files::allow(needed as u64)).unwrap_or(usize::MAX);
+    if allowed >= needed {
+        return Limits { connections, requests };
+    }
+    let fit = (allowed.saturating_sub(others) / services).max(FEWEST_CONNECTIONS).min(connections);
+    tracing::warn!(
+        "MAX_CONNECTIONS={connections} needs {needed} open files, of which the system allows {allowed}: {fit} it is"
+    );
+    Limits { connections: fit, requests }
 }
 
 async fn start_to_stop(

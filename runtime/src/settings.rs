@@ -6,7 +6,7 @@
 mod duration;
 mod host_port;
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use clap::Args;
 pub use duration::{InvalidDuration, go_duration, timeout};
@@ -30,6 +30,14 @@ pub struct Common {
     #[arg(long, env, default_value = "10s", value_parser = go_duration)]
     pub shutdown_grace: Duration,
 
+    /// Connections that each service has open at a time; for one more, those that have been idle longest are closed
+    #[arg(long, env, default_value = "1024", value_parser = positive)]
+    pub max_connections: NonZeroU32,
+
+    /// Requests that each service answers at a time; more are refused with 503 or RESOURCE_EXHAUSTED
+    #[arg(long, env, default_value = "512", value_parser = positive)]
+    pub max_requests: NonZeroU32,
+
     /// What is logged, and how.
     #[command(flatten)]
     pub logs: LogArgs,
@@ -42,6 +50,11 @@ pub struct Common {
 /// Parses a port; 0 stands for any free one.
 pub fn port(text: &str) -> Result<u16, &'static str> {
     text.parse().map_err(|_| "expected a port number from 0 to 65535")
+}
+
+/// Parses how many of something there may be.
+pub fn positive(text: &str) -> Result<NonZeroU32, &'static str> {
+    text.parse().map_err(|_| "expected a whole number from 1 to 4294967295")
 }
 
 /// Parses a yes or no.

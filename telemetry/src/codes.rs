@@ -39,7 +39,7 @@ pub(crate) fn specified(code: Code) -> &'static str {
 
 /// The code of a status that a client got: that which the other side sent, or else why none came from there. tonic
 /// makes such a status of whatever broke the connection, with a code that it guesses from how it broke.
-pub fn code_of(status: &Status) -> Code {
+pub(crate) fn code_of(status: &Status) -> Code {
     status.source().map_or(status.code(), code_of_failure)
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn code_of_failure(error: &(dyn Error + 'static)) -> Code {
 
 /// What an answer stands for that is not from a gRPC server, see
 /// <https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md>.
-pub(crate) fn code_of_http(status: StatusCode) -> Code {
+pub fn code_of_http(status: StatusCode) -> Code {
     match status.as_u16() {
         400 => Code::Internal,
         401 => Code::Unauthenticated,

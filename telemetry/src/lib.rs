@@ -8,6 +8,7 @@ mod causes;
 mod codes;
 mod export;
 pub mod grpc;
+mod gzip;
 mod logs;
 pub mod metrics;
 mod operation;
@@ -16,10 +17,16 @@ mod service;
 mod share;
 mod spans;
 
-use std::{ffi::OsString, sync::Arc, time::Duration};
+use std::{
+    ffi::OsString,
+    io::{self, Write as _},
+    sync::Arc,
+    time::Duration,
+};
 
 use export::Exports;
 pub use export::{Hosted, InvalidSetting, Settings};
+pub use gzip::gzip;
 pub use logs::{LogArgs, LogFormat, Logs, RequestLog};
 use metrics::Metrics;
 pub use opentelemetry::{Context, KeyValue, Value, trace::WithContext};
@@ -39,6 +46,8 @@ pub struct Observability {
     metrics: Arc<Metrics>,
     exports: Exports,
     requests: RequestLog,
+    /// Where lines go, if there are logs.
+    output: Option<logs::Lines>,
 }
 
 impl Observability {
@@ -56,9 +65,11 @@ impl Observability {
         name: &'static str,
         args: &LogArgs,
     ) -> Result<(Self, Logs), Error> {
-        let observability = Self::exporting(settings, hosted, args.request_log)?;
-        let Self { metrics, exports, .. } = &observability;
-        let (logs, dropped) = logs::init(args, exports.log_layer(name), exports.exports_traces());
+        let mut observability = Self::exporting(settings, hosted, args.request_log)?;
+        let Self { metrics, exports, output, .. } = &mut observability;
+        let (logs, lines, dropped) =
+            logs::init(args, exports.log_layer(name), exports.exports_traces())?;
+        *output = Some(lines);
         metrics.registry(|registry| registry.register_collector(Box::new(dropped)));
         exports.announce();
         Ok((observability, logs))
@@ -67,7 +78,7 @@ impl Observability {
     fn exporting(settings: Settings, hosted: Hosted, requests: RequestLog) -> Result<Self, Error> {
         let metrics = Arc::new(Metrics::of_process());
         let exports = Exports::new(settings, hosted, &metrics)?;
-        Ok(Self { metrics, exports, requests })
+        Ok(Self { metrics, exports, requests, output: None })
     }
 
     /// How a service of the process is observed. It reports under this name.
@@ -78,6 +89,15 @@ impl Observability {
             exports: Some(self.exports.clone()),
             requests: self.requests,
         }
+    }
+
+    /// Says something on standard output, after the lines of before.
+    pub fn say(&self, text: &str) {
+        let text = format!("{text}\n");
+        let _ = match self.output.as_ref() {
+            Some(mut lines) => lines.write_all(text.as_bytes()),
+            None => io::stdout().write_all(text.as_bytes()), // nobody may be listening
+        };
     }
 
     /// All metrics of the process, as a scraper reads them.

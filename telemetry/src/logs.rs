@@ -3,12 +3,15 @@
 mod args;
 mod escape;
 mod json;
+mod lines;
 mod requests;
 mod text;
 
 use std::io::{self, IsTerminal as _};
 
 pub use args::{LogArgs, LogFormat};
+pub(crate) use lines::Lines;
+use lines::{Dropped, Written};
 use opentelemetry::{
     Context,
     trace::{SpanContext, TraceContextExt as _},
@@ -19,23 +22,19 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter},
 };
 pub use requests::RequestLog;
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     Layer, Registry, filter::Targets, fmt, layer::Layered, layer::SubscriberExt as _, registry,
     util::SubscriberInitExt as _,
 };
-
-/// Lines that may wait to be written: some seconds' worth at the highest rates, in a few megabytes.
-const MAX_UNWRITTEN: usize = 16_384;
 
 /// What the layers that write lie on.
 type Filtered = Layered<Targets, Registry>;
 
 /// Running logs. What is still to be written is written when this is dropped.
 #[derive(Debug)]
-pub struct Logs(#[expect(dead_code, reason = "to be dropped")] WorkerGuard);
+pub struct Logs(#[expect(dead_code, reason = "to be dropped")] Written);
 
-/// Starts logging. Also returned is how many lines were lost.
+/// Starts logging. Also returned is where lines go, and how many were lost.
 ///
 /// Lines are handed to a thread of their own, so that a slow reader of standard output slows no
 /// request; when it lags too far behind, lines are lost instead, and counted.
@@ -46,10 +45,9 @@ pub(crate) fn init(
     args: &LogArgs,
     export: Option<impl Layer<Filtered> + Send + Sync>,
     trace_ids: bool,
-) -> (Logs, LinesDropped) {
-    let writer = NonBlockingBuilder::default().buffered_lines_limit(MAX_UNWRITTEN);
-    let (writer, guard) = writer.finish(io::stdout());
-    let dropped = writer.error_counter();
+) -> io::Result<(Logs, Lines, LinesDropped)> {
+    let (writer, dropped, written) = Lines::to(io::stdout())?;
+    let output = writer.clone();
     let color = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let lines = fmt::layer().with_writer(writer).with_ansi(color);
     let lines = match args.log_format {
@@ -57,7 +55,7 @@ pub(crate) fn init(
         LogFormat::Json => lines.event_format(json::Json).boxed(),
     };
     registry().with(args.rust_log.clone()).with(export).with(lines).init();
-    (Logs(guard), LinesDropped(dropped))
+    Ok((Logs(written), output, LinesDropped(dropped)))
 }
 
 /// The span that is being worked on, if there is one.
@@ -70,14 +68,13 @@ fn current_span() -> Option<SpanContext> {
 
 /// `emojivoto_log_lines_dropped_total`.
 #[derive(Debug)]
-pub(crate) struct LinesDropped(ErrorCounter);
+pub(crate) struct LinesDropped(Dropped);
 
 impl Collector for LinesDropped {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
         let help = "Lines of the log that were lost because nobody read them fast enough";
         let name = "emojivoto_log_lines_dropped";
         let described = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        let lines = u64::try_from(self.0.dropped_lines()).unwrap_or(u64::MAX);
-        ConstCounter::new(lines).encode(described)
+        ConstCounter::new(self.0.lines()).encode(described)
     }
 }

@@ -8,7 +8,7 @@ mod rpc;
 
 use std::sync::{Mutex, PoisonError};
 
-pub use exposition::Format;
+pub use exposition::{Format, takes_gzip};
 use prometheus_client::{
     metrics::{family::Family, gauge::Gauge},
     registry::Registry,

@@ -143,8 +143,16 @@ pub fn behaves(binary: &str, name: &str, required: &[(&str, &str)], settings: &[
     let output = Binary::new(binary).args(&["--help"]).output();
     let help = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{help}");
-    let common =
-        ["PROM_PORT", "SHUTDOWN_DELAY", "SHUTDOWN_GRACE", "LOG_FORMAT", "REQUEST_LOG", "RUST_LOG"];
+    let common = [
+        "PROM_PORT",
+        "SHUTDOWN_DELAY",
+        "SHUTDOWN_GRACE",
+        "MAX_CONNECTIONS",
+        "MAX_REQUESTS",
+        "LOG_FORMAT",
+        "REQUEST_LOG",
+        "RUST_LOG",
+    ];
     for setting in settings.iter().chain(&common) {
         assert!(help.contains(&format!("[env: {setting}]")), "{setting} is not in {help}");
         let flag = setting.to_lowercase().replace('_', "-");
@@ -156,6 +164,8 @@ pub fn behaves(binary: &str, name: &str, required: &[(&str, &str)], settings: &[
         ("PROM_PORT", "x", "expected a port number from 0 to 65535"),
         ("SHUTDOWN_GRACE", "10", "expected a duration such as 150ms, 1.5s or 1m30s"),
         ("SHUTDOWN_DELAY", "-1s", "expected a duration such as 150ms, 1.5s or 1m30s"),
+        ("MAX_CONNECTIONS", "0", "expected a whole number from 1 to 4294967295"),
+        ("MAX_REQUESTS", "many", "expected a whole number from 1 to 4294967295"),
         ("LOG_FORMAT", "xml", ""),
         ("RUST_LOG", "a=b=c", "expected a level or directives"),
         ("RUST_LOG", "inof", "expected a level or directives such as info,voting=debug"),

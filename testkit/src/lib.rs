@@ -5,6 +5,7 @@
 //! system picks. Nothing waits by sleeping: [`eventually`] asks again until a deadline. And nothing waits for ever:
 //! [`within`] says what was waited for in vain.
 
+pub mod bench;
 mod binary;
 pub mod collector;
 pub mod contract;
@@ -13,6 +14,7 @@ pub mod http;
 mod patience;
 mod resending;
 mod services;
+pub mod usage;
 
 use std::{
     future::Future,

@@ -105,7 +105,7 @@ async fn round(client: &VotingClient<Channel>, at_a_time: usize, measured: &mut 
                     break;
                 }
                 let mut request = Request::new(VoteRequest {});
-                IdempotencyKey::random().add_to(request.metadata_mut());
+                IdempotencyKey::random().add_to(request.metadata_mut().as_mut());
                 let sent = Instant::now();
                 client.vote(choice, request).await.expect("a vote");
                 latencies.push(sent.elapsed());

@@ -10,15 +10,18 @@ mod settings;
 pub mod store;
 mod transfer;
 
-use std::{sync::Arc, time::Duration};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use emojivoto_proto::voting::{self, VotingServer};
-use emojivoto_runtime::{Error, Lifecycle, grpc};
+use emojivoto_runtime::{
+    Error, Lifecycle, grpc,
+    process::{self, Role},
+};
 use emojivoto_telemetry::Telemetry;
 pub use poll::{Poll, VoteError};
 use service::PollService;
 pub use settings::{PollSettings, Settings, StoreSettings};
-use store::{StoreError, VoteStore};
+use store::{AnyStore, StoreError, VoteStore};
 use tokio::{net::TcpListener, time::timeout};
 pub use transfer::Transfer;
 
@@ -29,6 +32,24 @@ const LOG: &str = "voting";
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 /// A store that has not answered by then cannot.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// All that the binary's `main` does.
+pub fn main() -> ExitCode {
+    process::main_or(
+        "emojivoto-voting-svc",
+        env!("CARGO_PKG_DESCRIPTION"),
+        Role::Service("voting"),
+        async |settings: Settings, process| {
+            let listener = process.listen("GRPC_PORT", settings.grpc_port).await?;
+            let store = AnyStore::open(&settings.store.votes_store, settings.store.once())?;
+            process.spawn("voting", |lifecycle, telemetry| {
+                serve(settings.poll, store.into(), listener, telemetry, lifecycle)
+            });
+            Ok(())
+        },
+        |transfer: Transfer, settings| transfer.run(&settings.store),
+    )
+}
 
 /// Serves a poll that keeps its votes in `store` on `listener` until told to stop. Ready while the store can take votes.
 /// It is an error if the store will never be able to, with this setting.

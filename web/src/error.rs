@@ -58,6 +58,8 @@ pub(crate) enum Error {
     NotFound,
     #[error("this address does not answer to that method")]
     MethodNotAllowed,
+    #[error("there is no room for one more who watches the leaderboard live")]
+    TooManyViewers,
     #[error("a vote failed, as it is meant to")]
     BrokenOnPurpose(#[source] CallError),
     #[error("{}", upstream_message(.0))]
@@ -81,6 +83,9 @@ impl From<CallError> for Error {
 
 fn upstream_message(CallError { service, code, .. }: &CallError) -> String {
     match upstream_status(*code) {
+        _ if *code == Code::ResourceExhausted => {
+            format!("{service} cannot take on more at the moment")
+        }
         StatusCode::SERVICE_UNAVAILABLE => format!("{service} is not available at the moment"),
         StatusCode::GATEWAY_TIMEOUT => format!("{service} did not answer in time"),
         _ => format!("{service} answered with an error"),
@@ -110,6 +115,7 @@ impl Error {
             Self::UnknownBody => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooManyViewers => StatusCode::SERVICE_UNAVAILABLE,
             Self::BrokenOnPurpose(_) | Self::Page(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Upstream(CallError { code, .. }) => upstream_status(*code),
         }
@@ -136,9 +142,11 @@ impl Error {
             Self::BodyTooSlow => "That took too long",
             Self::NotFound => "Nothing here",
             Self::MethodNotAllowed => "Not like this",
+            Self::TooManyViewers => "Too many are watching",
             Self::BrokenOnPurpose(_) => BROKEN_HEADING,
             Self::Page(_) => "Something broke",
             Self::Upstream(CallError { code, .. }) => match upstream_status(*code) {
+                _ if *code == Code::ResourceExhausted => "A service has too much to do",
                 StatusCode::SERVICE_UNAVAILABLE => "A service is away",
                 StatusCode::GATEWAY_TIMEOUT => "A service is too slow",
                 _ => "A service failed",
@@ -151,7 +159,19 @@ impl Error {
         match self {
             Self::BrokenOnPurpose(_) => Some(BROKEN_HINT),
             Self::Upstream(_) => Some("Try again in a moment."),
+            Self::TooManyViewers => Some(
+                "Try again in a while. Until then, the leaderboard counts whenever it is loaded.",
+            ),
             _ => None,
+        }
+    }
+
+    /// After how many seconds it is worth to ask again.
+    fn retry_after(&self) -> Option<&'static str> {
+        match self {
+            // Places become free as people leave; the script of the page waits as long.
+            Self::TooManyViewers => Some("10"),
+            _ => (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some("1"),
         }
     }
 }
@@ -169,8 +189,8 @@ impl IntoResponse for Error {
             record_error(error);
         }
         let mut response = (status, Json(Body { error: self.message() })).into_response();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = self.retry_after() {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
         }
         response.extensions_mut().insert(Arc::new(self));
         response

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The answers that a leaderboard is made of. What is made of it borrows from it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Leaderboard {
     ballot: ListAllEmojiResponse,
     results: ResultsResponse,

@@ -11,33 +11,40 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    extract::{MatchedPath, Request},
-    response::Response,
-};
+use axum::response::Response;
 use emojivoto_telemetry::{
     Context, KeyValue, Observed, Operation, Side, Telemetry, Value, WithContext, attribute,
     is_recorded,
     metrics::{HttpMetrics, HttpRequest, OTHER, Outcome, known},
 };
 use http::{
-    HeaderValue, Method, StatusCode, Uri, Version, header,
+    HeaderValue, Method, Request, StatusCode, Uri, Version, header,
     uri::{Authority, PathAndQuery},
 };
 use pin_project_lite::pin_project;
-use tower::{Layer, Service};
+use tower::Service;
 use tracing::Level;
 
-use crate::{error::Error, routes::ROUTES};
+use crate::{error::Error, routes::route};
 
 /// Not a status that anybody gets: the client went away before its answer. As nginx writes it.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-/// Observes every request that passes.
+/// What clients send is kept no longer than this, in bytes: lines and spans wait in memory for who takes them.
+const MAX_TEXT: usize = 1024;
+
+fn shortened(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_TEXT)]
+}
+
+/// Observes every request that passes to `inner`.
 ///
 /// A service of its own, because axum's `from_fn` clones and boxes everything below it for each request.
 #[derive(Debug, Clone)]
-pub(crate) struct ObserveLayer(Arc<Observer>);
+pub(crate) struct Observe<S> {
+    inner: S,
+    observer: Arc<Observer>,
+}
 
 #[derive(Debug)]
 struct Observer {
@@ -45,28 +52,17 @@ struct Observer {
     metrics: HttpMetrics,
 }
 
-impl ObserveLayer {
-    pub(crate) fn new(telemetry: Telemetry) -> Self {
+impl<S> Observe<S> {
+    pub(crate) fn new(inner: S, telemetry: Telemetry) -> Self {
         let metrics = telemetry.http(Side::Server);
-        Self(Arc::new(Observer { telemetry, metrics }))
+        Self { inner, observer: Arc::new(Observer { telemetry, metrics }) }
     }
 }
 
-impl<S> Layer<S> for ObserveLayer {
-    type Service = Observe<S>;
-
-    fn layer(&self, inner: S) -> Observe<S> {
-        Observe { inner, observer: Arc::clone(&self.0) }
-    }
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct Observe<S> {
-    inner: S,
-    observer: Arc<Observer>,
-}
-
-impl<S: Service<Request, Response = Response>> Service<Request> for Observe<S> {
+impl<S, B> Service<Request<B>> for Observe<S>
+where
+    S: Service<Request<B>, Response = Response>,
+{
     type Response = Response;
     type Error = S::Error;
     type Future = Answering<S::Future>;
@@ -75,7 +71,7 @@ impl<S: Service<Request, Response = Response>> Service<Request> for Observe<S> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request) -> Answering<S::Future> {
+    fn call(&mut self, request: Request<B>) -> Answering<S::Future> {
         let exchange = Exchange::start(&self.observer, &request);
         Answering { answer: exchange.run(self.inner.call(request)), exchange: Some(exchange) }
     }
@@ -120,10 +116,9 @@ struct Exchange {
 }
 
 impl Exchange {
-    fn start(observer: &Arc<Observer>, request: &Request) -> Operation<Self> {
+    fn start<B>(observer: &Arc<Observer>, request: &Request<B>) -> Operation<Self> {
         let (method, headers) = (request.method(), request.headers());
-        let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-        let route = matched.and_then(|path| ROUTES.iter().copied().find(|route| *route == path));
+        let route = route(request.uri().path());
         let name = || {
             // The conventions' word for methods that are none.
             let method = known(method).unwrap_or("HTTP");
@@ -151,10 +146,11 @@ impl Exchange {
     /// look for the target between spaces.
     fn log(&self, took: Duration, failed: bool, context: &Context) {
         let _in_context = context.clone().attach();
-        let method = self.method.as_str();
+        let method = shortened(self.method.as_str());
         let (known, original) = self.known_method();
         // The target alone, also where HTTP/2 sends it with scheme and host.
         let target = self.uri.path_and_query().map_or(self.uri.path(), PathAndQuery::as_str);
+        let target = shortened(target);
         let status = self.status.map_or(CLIENT_CLOSED_REQUEST, |status| status.as_u16());
         let milliseconds = took.as_secs_f64() * 1_000.0;
         let error = self.error.as_deref().filter(|_| failed);
@@ -181,7 +177,7 @@ impl Exchange {
     /// The method, if there is such a one, or else what stands for it, and what it was.
     fn known_method(&self) -> (&'static str, Option<&str>) {
         let known = known(&self.method);
-        (known.unwrap_or(OTHER), known.is_none().then_some(self.method.as_str()))
+        (known.unwrap_or(OTHER), known.is_none().then(|| shortened(self.method.as_str())))
     }
 }
 
@@ -200,7 +196,7 @@ impl Observed for Exchange {
     fn attributes(&self, _failed: bool) -> impl IntoIterator<Item = Option<KeyValue>> {
         let text = |name, value: &Option<HeaderValue>| {
             let value = value.as_ref()?.to_str().ok()?;
-            Some(KeyValue::new(name, value.to_owned()))
+            Some(KeyValue::new(name, shortened(value).to_owned()))
         };
         let (method, original) = self.known_method();
         let host: Option<Authority> =
@@ -218,14 +214,18 @@ impl Observed for Exchange {
                 KeyValue::new(attribute::HTTP_REQUEST_METHOD_ORIGINAL, method.to_owned())
             }),
             Some(KeyValue::new(attribute::URL_SCHEME, "http")),
-            Some(KeyValue::new(attribute::URL_PATH, self.uri.path().to_owned())),
-            self.uri.query().map(|query| KeyValue::new(attribute::URL_QUERY, query.to_owned())),
+            Some(KeyValue::new(attribute::URL_PATH, shortened(self.uri.path()).to_owned())),
+            self.uri
+                .query()
+                .map(|query| KeyValue::new(attribute::URL_QUERY, shortened(query).to_owned())),
             self.route.map(|route| KeyValue::new(attribute::HTTP_ROUTE, route)),
             status.map(|status| {
                 KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, i64::from(status))
             }),
             error.map(|error| KeyValue::new(attribute::ERROR_TYPE, error)),
-            host.map(|host| KeyValue::new(attribute::SERVER_ADDRESS, host.host().to_owned())),
+            host.map(|host| {
+                KeyValue::new(attribute::SERVER_ADDRESS, shortened(host.host()).to_owned())
+            }),
             host.and_then(Authority::port_u16)
                 .map(|port| KeyValue::new(attribute::SERVER_PORT, i64::from(port))),
             Some(KeyValue::new(

@@ -6,18 +6,20 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware,
+    response::Response,
     routing::{any, get, post},
 };
 use emojivoto_telemetry::Telemetry;
 use http::{HeaderName, HeaderValue, header};
-use tower_http::{compression::CompressionLayer, set_header::SetResponseHeaderLayer};
+use tower::util::MapResponse;
+use tower_http::compression::CompressionLayer;
 
 use crate::{
     app::App,
     assets,
     error::Error,
-    observe::ObserveLayer,
-    routes::{api, pages},
+    observe::Observe,
+    routes::{api, kept, pages},
     vote::MAX_BODY_BYTES,
 };
 
@@ -25,9 +27,15 @@ use crate::{
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// All routes, with the layers around them.
-pub(crate) fn router(app: Arc<App>, telemetry: Telemetry) -> Router {
+/// All routes, with what is around them.
+pub(crate) type Front = Observe<MapResponse<Router, fn(Response) -> Response>>;
+
+/// All routes, with what is around them.
+pub(crate) fn router(app: Arc<App>, telemetry: Telemetry) -> Front {
     let error_pages = middleware::map_response_with_state(Arc::clone(&app), pages::error_page);
+    // A body is read no further than this.
+    let body_limit = DefaultBodyLimit::max(MAX_BODY_BYTES);
+    let api_vote = post(api::post_vote).layer(body_limit).get(api::vote);
     let pages = Router::new()
         .route("/", get(pages::ballot))
         .route("/picked", get(pages::picked))
@@ -43,9 +51,12 @@ pub(crate) fn router(app: Arc<App>, telemetry: Telemetry) -> Router {
         .method_not_allowed_fallback(method_not_allowed);
     // What is read shrinks to a fifth. Never what votes: a client that accepts neither an encoding of ours nor
     // none gets 406 from this layer, and by then its vote would have been counted.
-    let compressed = pages.merge(data).layer(CompressionLayer::new());
+    let compressed = pages
+        .merge(data)
+        .layer(CompressionLayer::new())
+        .layer(middleware::map_response(kept::compressed_before));
     let uncompressed = Router::new()
-        .route("/vote", post(pages::vote))
+        .route("/vote", post(pages::vote).layer(body_limit))
         .route("/leaderboard/live", get(pages::live))
         .route("/img/favicon.ico", get(assets::favicon))
         .route("/favicon.ico", get(assets::favicon)) // where browsers look when a page does not say
@@ -54,26 +65,32 @@ pub(crate) fn router(app: Arc<App>, telemetry: Telemetry) -> Router {
         .layer(error_pages);
     let api = Router::new() // whose errors are JSON, not pages
         // HEAD would run the handler of GET, and count a vote that nobody wanted.
-        .route("/api/vote", get(api::vote).post(api::post_vote).head(no_vote).fallback(no_vote))
+        .route("/api/vote", api_vote.head(no_vote).fallback(no_vote))
         .route("/api", any(not_found))
         .route("/api/", any(not_found))
         .route("/api/{*nothing}", any(not_found));
-    let header = |name: HeaderName, value| {
-        SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
-    };
-    compressed
-        .merge(uncompressed)
-        .merge(api)
-        .with_state(app)
-        // A body is read no further than this.
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(header(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
-        .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .layer(header(header::REFERRER_POLICY, "no-referrer"))
+    let router = compressed.merge(uncompressed).merge(api).with_state(app);
+    // Around the router, not layers of it: each of those is boxed, and cloned for each request.
+    let router = MapResponse::new(router, with_headers as _);
+    // Outermost, so that what is seen is what was sent.
+    Observe::new(router, telemetry)
+}
+
+/// Adds what every answer has, unless it says otherwise.
+fn with_headers(mut response: Response) -> Response {
+    const HEADERS: [(HeaderName, HeaderValue); 4] = [
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         // What is counted now is wrong in a second.
-        .layer(header(header::CACHE_CONTROL, "no-store"))
-        // Outermost, so that what is seen is what was sent.
-        .layer(ObserveLayer::new(telemetry))
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    let headers = response.headers_mut();
+    headers.reserve(HEADERS.len());
+    for (name, value) in HEADERS {
+        headers.entry(name).or_insert(value);
+    }
+    response
 }
 
 async fn not_found() -> Error {

@@ -1,6 +1,7 @@
 //! What the addresses lead to.
 
 pub(crate) mod api;
+pub(crate) mod kept;
 pub(crate) mod pages;
 
 /// The templates of all addresses, by which requests are told apart in metrics and traces.
@@ -18,6 +19,17 @@ pub(crate) const ROUTES: &[&str] = &[
     "/api/vote",
     "/openapi.json",
 ];
+
+/// The one that leads to a path, if there is one.
+pub(crate) fn route(path: &str) -> Option<&'static str> {
+    let is_file = |file: &str| !file.is_empty() && !file.contains('/');
+    let path = match path.strip_prefix("/static/") {
+        Some(file) if is_file(file) => "/static/{file}",
+        Some(_) => return None,
+        None => path,
+    };
+    ROUTES.iter().copied().find(|route| *route == path)
+}
 
 #[cfg(test)]
 mod tests {

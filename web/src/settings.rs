@@ -85,4 +85,8 @@ pub struct FrontEnd {
     /// A line of text above every page
     #[arg(long, env)]
     pub message_of_the_day: Option<String>,
+
+    /// How many may watch the live leaderboard at a time
+    #[arg(long, env, default_value = "500")]
+    pub max_viewers: usize,
 }

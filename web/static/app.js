@@ -122,6 +122,7 @@ function update(board, html) {
 
 function enhanceLeaderboard(board, status) {
   let source = null;
+  const again = status.querySelector("a");
 
   function say(state, text) {
     status.dataset.state = state;
@@ -138,10 +139,12 @@ function enhanceLeaderboard(board, status) {
     source.addEventListener("unavailable", (event) => say("off", `Not live right now. ${event.data}`));
     source.addEventListener("error", () => {
       say("off", "Not live right now. Trying to reconnect.");
-      // After a refusal the browser gives up, after a lost connection it tries again by itself.
+      // After a lost connection the browser does so by itself. After a refusal it gives up: too many are watching, or the
+      // server is away. Those who were refused together come again 10 to 20 seconds later, each at another time.
       if (source?.readyState === EventSource.CLOSED) {
         source = null;
-        setTimeout(connect, 2_000);
+        status.replaceChildren("Not live right now. Trying again in a while. ", again);
+        setTimeout(connect, 10_000 * (1 + Math.random()));
       }
     });
   }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
 use emojivoto_runtime::{Lifecycle, Stop};
 use emojivoto_telemetry::{Observability, Telemetry};
-use emojivoto_testkit::{PATIENCE, eventually, web, within};
+use emojivoto_testkit::{PATIENCE, defaults, eventually, web, within};
 use emojivoto_vote_bot::VotingSettings;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -77,7 +77,7 @@ async fn it_waits_for_web_and_goes_on_when_it_is_back() {
     let listener = TcpListener::bind(address).await.expect("the port again");
     let (lifecycle, web_stop) = Lifecycle::new();
     let backends = emojivoto_web::Backends::at(suite.emoji.address(), suite.voting.address());
-    let front_end = emojivoto_web::FrontEnd { grpc_timeout: PATIENCE, message_of_the_day: None };
+    let front_end = emojivoto_web::FrontEnd { grpc_timeout: PATIENCE, ..defaults() };
     let web = tokio::spawn(emojivoto_web::serve(
         backends,
         front_end,

@@ -12,6 +12,7 @@ mod metrics;
 mod migrating;
 mod once;
 mod openapi;
+mod overload;
 mod pages;
 mod process;
 mod readme;

@@ -265,8 +265,8 @@ async fn ask_http(suite: &Running, numbers: std::ops::Range<usize>) {
 /// Calls RPCs that nobody knows, in part of a service that there is.
 async fn ask_grpc(suite: &Running, numbers: std::ops::Range<usize>) {
     let numbers: Vec<_> = numbers.collect();
-    for numbers in numbers.chunks(AT_ONCE / 2) {
-        // A connection on which this goes on for long is closed by the server.
+    for numbers in numbers.chunks(AT_ONCE / 10) {
+        // A connection has no more at a time, and one on which this goes on for long is closed by the server.
         let channel = suite.voting_channel();
         let calls = numbers.iter().map(|n| {
             let mut grpc = Grpc::new(channel.clone());

@@ -146,6 +146,9 @@ async fn every_answer_is_documented_and_every_documented_answer_comes() {
     let watched = old(address, "GET /leaderboard/live HTTP/1.0\r\n\r\n", "\n\n").await;
     assert!(watched.body.contains("event: board\n"), "{watched:?}");
     seen.add(WATCH, &watched);
+    let nobody_watches = |settings: &mut emojivoto_web::FrontEnd| settings.max_viewers = 0;
+    let full = web_with(suite.emoji.address(), suite.voting.address(), nobody_watches).await;
+    assert_eq!(seen.ask(&full, WATCH, "/leaderboard/live").await, 503);
 
     for (operation, path) in
         [("POST /vote", "/vote"), ("GET /api/vote", "/api/vote"), ("POST /api/vote", "/api/vote")]

@@ -78,7 +78,7 @@ fn compile(context: &Path) {
     let directory = root().join("target/static");
     run(cargo()
         .env("EMOJIVOTO_REVISION", REVISION)
-        .env("RUSTFLAGS", "-C target-feature=+crt-static")
+        .env("RUSTFLAGS", "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs")
         .args(["build", "--locked", "--release", "--target", target, "--target-dir"])
         .arg(&directory)
         .args(SERVICES.map(|service| format!("--package=emojivoto-{service}"))));

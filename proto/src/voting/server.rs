@@ -9,11 +9,10 @@ use std::{
 };
 
 use tonic::{Request, Response, Status, body::Body, codegen::StdError, server::Grpc};
-use tonic_prost::ProstCodec;
 use tower::service_fn;
 
 use super::{Method, ResultsRequest, ResultsResponse, SERVICE_NAME, VoteRequest, VoteResponse};
-use crate::{IdempotencyKey, MAX_REQUEST_BYTES, Shortcode};
+use crate::{IdempotencyKey, MAX_REQUEST_BYTES, Shortcode, codec::SmallCodec};
 
 /// What a voting service does.
 pub trait Voting: Send + Sync + 'static {
@@ -91,10 +90,10 @@ where
     }
 }
 
-fn grpc<Req, Res>() -> Grpc<ProstCodec<Res, Req>>
+fn grpc<Req, Res>() -> Grpc<SmallCodec<Res, Req>>
 where
     Req: prost::Message + Default + Send + 'static,
     Res: prost::Message + Send + 'static,
 {
-    Grpc::new(ProstCodec::default()).max_decoding_message_size(MAX_REQUEST_BYTES)
+    Grpc::new(SmallCodec::default()).max_decoding_message_size(MAX_REQUEST_BYTES)
 }

@@ -33,6 +33,14 @@ impl Role {
         }
     }
 
+    /// How many servers it has, at most, besides the admin server.
+    pub(super) fn servers(self) -> usize {
+        match self {
+            Self::Service(_) => 1,
+            Self::Suite => 3,
+        }
+    }
+
     /// Listens on a port. `setting` names where it comes from, for the error.
     pub(super) async fn listen(
         self,

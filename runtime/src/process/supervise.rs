@@ -3,13 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::{
-    future::Future,
-    io::{self, Write as _},
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use emojivoto_telemetry::{LogFormat, Observability, Telemetry};
 use futures_util::future::select_all;
@@ -19,7 +13,7 @@ use tokio::{
 };
 
 use super::listen::{CannotListen, Role};
-use crate::{Error, Lifecycle, Stop, admin::Services};
+use crate::{Error, Lifecycle, Limits, Rejected, Stop, admin::Services};
 
 /// A running process, to which its services are added while it starts.
 #[derive(Debug)]
@@ -29,6 +23,7 @@ pub struct Process {
     admin: SocketAddr,
     services: Services,
     observability: Arc<Observability>,
+    limits: (Limits, Rejected),
     running: Vec<Running>,
 }
 
@@ -41,15 +36,16 @@ struct Running {
 
 impl Process {
     /// One without services. Those that are added are observed by `observability`, and told of to `/ready` by
-    /// `services`.
+    /// `services`. Each takes on as much as `limits` say.
     pub(super) fn new(
         role: Role,
         log_format: LogFormat,
         admin: SocketAddr,
         services: Services,
         observability: Arc<Observability>,
+        limits: (Limits, Rejected),
     ) -> Self {
-        Self { log_format, role, admin, services, observability, running: Vec::new() }
+        Self { log_format, role, admin, services, observability, limits, running: Vec::new() }
     }
 
     /// Listens on a port. `setting` names where it comes from, for the error.
@@ -64,7 +60,7 @@ impl Process {
     /// Says something to the person who started the process; not where a program reads its output.
     pub fn say(&self, text: &str) {
         if self.log_format == LogFormat::Text {
-            let _ = writeln!(io::stdout(), "{text}"); // nobody may be listening
+            self.observability.say(text);
         }
     }
 
@@ -81,6 +77,8 @@ impl Process {
     {
         let (lifecycle, stop) = Lifecycle::new();
         self.services.add(name, stop.clone());
+        let (limits, rejected) = self.limits.clone();
+        let lifecycle = lifecycle.limited(limits, rejected);
         let telemetry = self.observability.service(name);
         let task = tokio::spawn(serve(lifecycle, telemetry));
         self.running.push(Running { name, stop, task });

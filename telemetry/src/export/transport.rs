@@ -1,12 +1,11 @@
 //! The way to a collector, over gRPC or HTTP: <https://opentelemetry.io/docs/specs/otlp/>.
 
-use std::{error::Error, io::Write as _, time::Duration};
+use std::{error::Error, time::Duration};
 
 use emojivoto_net::{
     limits::KEEPALIVE,
     tls::{self, CONNECT_TIMEOUT, Connector},
 };
-use flate2::{Compression, write::GzEncoder};
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Version, header, uri::PathAndQuery};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
@@ -31,7 +30,7 @@ use super::{
     counts::Fate,
     settings::{Protocol, Target},
 };
-use crate::{causes::causes, codes::code_of};
+use crate::{causes::causes, codes::code_of, gzip};
 
 /// What may pass is tried so often again, after this long and a little more, and twice as long each time.
 const RETRIES: u32 = 3;
@@ -161,9 +160,7 @@ impl Transport {
         let deadline = Instant::now() + within;
         let mut body = request.encode_to_vec();
         if self.target.gzip && matches!(self.wire, Wire::Http(_)) {
-            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-            let written = encoder.write_all(&body).and_then(|()| encoder.finish());
-            body = written.expect("writing to memory cannot fail");
+            body = gzip(&body);
         }
         let body = Bytes::from(body);
         let (mut wait, mut retries) = (FIRST_RETRY, 0..RETRIES);

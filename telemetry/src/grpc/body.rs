@@ -8,10 +8,10 @@ use std::{
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use prometheus_client::metrics::counter::Counter;
-use tonic::{Code, codegen::Bytes};
+use tonic::codegen::Bytes;
 
 use super::call::Call;
-use crate::operation::{Operation, Side};
+use crate::operation::Operation;
 
 /// Finds where messages begin: each has a head of five bytes, the last four of which are its length
 /// (gRPC over HTTP/2, "Length-Prefixed-Message").
@@ -53,15 +53,20 @@ pin_project! {
     pub struct ObservedBody<B> {
         #[pin]
         body: B,
-        messages: Messages,
+        messages: Option<Messages>,
         call: Option<Operation<Call>>,
     }
 }
 
 impl<B> ObservedBody<B> {
     pub(super) fn new(body: B, count: &'static Counter, call: Option<Operation<Call>>) -> Self {
-        let messages = Messages { count, head: [0; 5], head_bytes: 0, rest: 0 };
+        let messages = Some(Messages { count, head: [0; 5], head_bytes: 0, rest: 0 });
         Self { body, messages, call }
+    }
+
+    /// Of an answer to what is no RPC, of which nothing is counted.
+    pub fn unobserved(body: B) -> Self {
+        Self { body, messages: None, call: None }
     }
 }
 
@@ -77,8 +82,10 @@ impl<B: Body<Data = Bytes>> Body for ObservedBody<B> {
         let frame = ready!(this.body.poll_frame(cx));
         match &frame {
             Some(Ok(frame)) => {
-                if let Some(data) = frame.data_ref() {
-                    this.messages.see(data);
+                if let Some(messages) = this.messages
+                    && let Some(data) = frame.data_ref()
+                {
+                    messages.see(data);
                 }
                 if let Some(trailers) = frame.trailers_ref()
                     && let Some(mut call) = this.call.take()
@@ -86,14 +93,8 @@ impl<B: Body<Data = Bytes>> Body for ObservedBody<B> {
                     call.observed.take_status(trailers);
                 }
             }
-            // No status will come any more. To a server that is a client that went away.
-            Some(Err(_)) | None => {
-                if let Some(mut call) = this.call.take()
-                    && call.observed.side == Side::Client
-                {
-                    call.observed.code = Some(Code::Unavailable);
-                }
-            }
+            // No status will come any more: the client went away.
+            Some(Err(_)) | None => drop(this.call.take()),
         }
         Poll::Ready(frame)
     }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, Uri, uri::Authority};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_semantic_conventions::attribute::{
     ERROR_TYPE, RPC_METHOD, RPC_RESPONSE_STATUS_CODE, RPC_SYSTEM_NAME, SERVER_ADDRESS, SERVER_PORT,
@@ -25,7 +25,13 @@ pub(super) struct Address {
 
 impl From<&Uri> for Address {
     fn from(uri: &Uri) -> Self {
-        Self { host: uri.host().map(Arc::from), port: uri.port_u16() }
+        uri.authority().map(Self::from).unwrap_or_default()
+    }
+}
+
+impl From<&Authority> for Address {
+    fn from(authority: &Authority) -> Self {
+        Self { host: Some(authority.host().into()), port: authority.port_u16() }
     }
 }
 

@@ -1,6 +1,6 @@
 //! How metrics are written down: <https://prometheus.io/docs/instrumenting/exposition_formats/>.
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue, header};
 use prometheus_client::{encoding::text, registry::Registry};
 
 /// A text format.
@@ -40,6 +40,21 @@ impl Format {
             Self::Prometheus => without_what_is_new(&written),
         }
     }
+}
+
+/// Whether a scraper that sends these headers reads gzip, as Prometheus does: it names it, and not in order to refuse it.
+pub fn takes_gzip(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::ACCEPT_ENCODING).into_iter();
+    values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(
+        |coding| {
+            let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+            let refused = weight
+                .trim()
+                .strip_prefix("q=")
+                .is_some_and(|q| q.parse::<f32>().map_or(true, |q| q <= 0.0));
+            name.trim().eq_ignore_ascii_case("gzip") && !refused
+        },
+    )
 }
 
 /// OpenMetrics as the older format has it, which the library does not write: a counter is described
@@ -121,6 +136,22 @@ mod tests {
         ] {
             let accept = accept.map(HeaderValue::from_static);
             assert_eq!(Format::accepted(accept.as_ref()), format, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn gzip_is_for_those_who_name_it() {
+        let takes = |encodings: &[&'static str]| {
+            let values = encodings.iter().map(|value| HeaderValue::from_static(value));
+            takes_gzip(&values.map(|value| (header::ACCEPT_ENCODING, value)).collect())
+        };
+        for encodings in
+            [&["gzip"][..], &["br, GZIP;q=0.5"], &["br", "deflate,gzip"], &["gzip; q=1"]]
+        {
+            assert!(takes(encodings), "{encodings:?}");
+        }
+        for encodings in [&[][..], &["br"], &["gzip;q=0"], &["gzip; q=0.000, br"], &["gzip;q=x"]] {
+            assert!(!takes(encodings), "{encodings:?}");
         }
     }
 }

@@ -7,6 +7,7 @@ use axum::{
     extract::{Query, Request, State, rejection::QueryRejection},
     response::{IntoResponse, Response},
 };
+use emojivoto_proto::emoji::ListAllEmojiResponse;
 use http::{HeaderName, StatusCode, header};
 use serde::Serialize;
 
@@ -34,9 +35,12 @@ pub(crate) async fn list(State(app): State<Arc<App>>) -> Result<Response, Error>
         unicode: &'a str,
     }
     let ballot = app.upstreams.list().await?;
-    let entries =
-        ballot.list.iter().map(|e| Entry { shortcode: &e.shortcode, unicode: &e.unicode });
-    Ok(Json(entries.collect::<Vec<_>>()).into_response())
+    let entries = |ballot: &ListAllEmojiResponse| {
+        let emoji = ballot.list.iter();
+        let entries = emoji.map(|e| Entry { shortcode: &e.shortcode, unicode: &e.unicode });
+        Ok(Json(entries.collect::<Vec<_>>()).into_response())
+    };
+    app.kept.list.answer(ballot, entries).await
 }
 
 /// `GET /api/leaderboard`: the emoji that have votes, most votes first.
@@ -48,13 +52,16 @@ pub(crate) async fn leaderboard(State(app): State<Arc<App>>) -> Result<Response,
         votes: String, // a string since v1, and read as one
     }
     let leaderboard = Leaderboard::fetch(&app.upstreams).await?;
-    let entry = |(Emoji { shortcode, unicode }, votes): (_, u64)| Entry {
-        shortcode,
-        unicode,
-        votes: votes.to_string(),
+    let entries = |leaderboard: &Leaderboard| {
+        let entry = |(Emoji { shortcode, unicode }, votes): (_, u64)| Entry {
+            shortcode,
+            unicode,
+            votes: votes.to_string(),
+        };
+        let entries = leaderboard.standings().into_iter().map(entry);
+        Ok(Json(entries.collect::<Vec<_>>()).into_response())
     };
-    let entries: Vec<_> = leaderboard.standings().into_iter().map(entry).collect();
-    Ok(Json(entries).into_response())
+    app.kept.standings.answer(leaderboard, entries).await
 }
 
 /// `GET /api/vote?choice=:joy:`

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
+    body::Body,
     extract::{Query, Request, State, rejection::QueryRejection},
-    response::{Html, IntoResponse, Redirect, Response, Sse, sse::KeepAlive},
+    response::{Html, IntoResponse, Redirect, Response},
 };
-use emojivoto_proto::Shortcode;
+use emojivoto_proto::{Shortcode, emoji::ListAllEmojiResponse};
+use emojivoto_runtime::http::LongLived;
+use http::{HeaderValue, header};
 
 use crate::{
     app::App,
@@ -24,10 +27,13 @@ fn page(template: &impl Template) -> Page {
 }
 
 /// `GET /`: the ballot.
-pub(crate) async fn ballot(State(app): State<Arc<App>>) -> Page {
+pub(crate) async fn ballot(State(app): State<Arc<App>>) -> Result<Response, Error> {
     let ballot = app.upstreams.list().await?;
-    let emoji: Vec<_> = ballot.list.iter().map(Into::into).collect();
-    page(&views::Ballot { motd: app.motd(), emoji: &emoji })
+    let tiles = |ballot: &ListAllEmojiResponse| {
+        let emoji: Vec<_> = ballot.list.iter().map(Into::into).collect();
+        Ok(page(&views::Ballot { motd: app.motd(), emoji: &emoji })?.into_response())
+    };
+    app.kept.ballot.answer(ballot, tiles).await
 }
 
 /// `POST /vote`: the ballot's form.
@@ -53,14 +59,22 @@ pub(crate) async fn picked(
 }
 
 /// `GET /leaderboard`
-pub(crate) async fn leaderboard(State(app): State<Arc<App>>) -> Page {
+pub(crate) async fn leaderboard(State(app): State<Arc<App>>) -> Result<Response, Error> {
     let leaderboard = Leaderboard::fetch(&app.upstreams).await?;
-    page(&views::Leaderboard { motd: app.motd(), board: leaderboard.board() })
+    let board = |leaderboard: &Leaderboard| {
+        let view = views::Leaderboard { motd: app.motd(), board: leaderboard.board() };
+        Ok(page(&view)?.into_response())
+    };
+    app.kept.leaderboard.answer(leaderboard, board).await
 }
 
 /// `GET /leaderboard/live`: the leaderboard as server-sent events, see [`crate::live`].
-pub(crate) async fn live(State(app): State<Arc<App>>) -> Response {
-    Sse::new(app.live_events()).keep_alive(KeepAlive::default()).into_response()
+pub(crate) async fn live(State(app): State<Arc<App>>) -> Result<Response, Error> {
+    let mut response = Response::new(Body::new(app.live.watch()?));
+    let event_stream = HeaderValue::from_static("text/event-stream");
+    response.headers_mut().insert(header::CONTENT_TYPE, event_stream);
+    response.extensions_mut().insert(LongLived);
+    Ok(response)
 }
 
 /// Turns the [`Error`] that a page ended with, if it did, into a page that says so.

@@ -7,7 +7,8 @@ use super::*;
 fn process() -> Process {
     let observability = Arc::new(Observability::new(|_| None).expect("nothing to fail"));
     let admin = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Process::new(Role::Suite, LogFormat::Text, admin, Services::default(), observability)
+    let (services, limits) = (Services::default(), (Limits::DEFAULT, Rejected::default()));
+    Process::new(Role::Suite, LogFormat::Text, admin, services, observability, limits)
 }
 
 async fn until_stopped(lifecycle: Lifecycle) -> Result<(), Error> {

@@ -6,22 +6,25 @@ use std::sync::{
 use axum::Router;
 use emojivoto_proto::{
     IdempotencyKey, Shortcode,
-    voting::{VoteRequest, VotingClient},
+    voting::{DESCRIPTORS, Method, VoteRequest, VoteResponse},
 };
-use emojivoto_runtime::settings::HostPort;
-use emojivoto_telemetry::{Telemetry, grpc::code_of};
+use emojivoto_telemetry::Telemetry;
 use emojivoto_testkit::{
     Holding, PATIENCE, Service as Running, eventually, voting, voting_at, voting_on, within,
 };
 use emojivoto_voting_svc::store::{MemoryStore, VoteStore as _};
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, Request, Uri};
+use std::time::Duration;
 use tokio::net::TcpListener;
-use tonic::Code;
+use tonic::{Code, Status};
 
 use super::*;
 use crate::{
     settings::{Backends, LbPolicy},
-    upstream::Upstreams,
+    upstream::{
+        Upstreams,
+        backend::{Backend, Rpc, Way},
+    },
 };
 
 /// What a name stands for, as the test says.
@@ -49,11 +52,36 @@ impl Name {
         if addresses.is_empty() { Err(io::Error::other("no such host")) } else { Ok(addresses) }
     }
 
-    fn replicas(&self, timeout: Duration) -> Replicas {
-        let (name, host) = (self.clone(), "voting-svc:8080".parse::<HostPort>());
+    fn backend(&self, timeout: Duration) -> Called {
+        let (name, host) = (self.clone(), Authority::from_static("voting-svc:8080"));
         let lookup = move |_| std::future::ready(name.lookup());
-        let hosts = [host.expect("a host")];
-        Replicas::found_by(lookup, "voting-svc", &hosts, timeout, Gauge::default())
+        let names = vec![host];
+        let replicas = Replicas::found_by(lookup, "voting-svc", &names, Gauge::default());
+        let connected = replicas.connected.clone();
+        let (way, telemetry) = (Way::LeastRequest(replicas), Telemetry::off());
+        let backend = Backend::new("voting-svc", names, way, DESCRIPTORS, timeout, &telemetry);
+        let vote = backend.rpc(Method::Vote(joy()).path());
+        Called(Arc::new(Calling { backend, vote, connected }))
+    }
+}
+
+/// A backend whose replicas are called.
+#[derive(Clone)]
+struct Called(Arc<Calling>);
+
+struct Calling {
+    backend: Backend,
+    vote: Rpc,
+    connected: watch::Receiver<Vec<Arc<Connection>>>,
+}
+
+impl Called {
+    fn connected(&self) -> Vec<Arc<Connection>> {
+        self.0.connected.borrow().clone()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.connected().iter().all(|replica| replica.load() == 0)
     }
 }
 
@@ -62,10 +90,10 @@ fn joy() -> Shortcode {
 }
 
 /// What a vote ends with.
-async fn vote(replicas: &Replicas) -> Result<(), Code> {
-    let mut client = VotingClient::new(replicas.clone());
-    let vote = within("the end of a vote", client.vote(joy(), VoteRequest {})).await;
-    vote.map(|_| ()).map_err(|status| code_of(&status))
+async fn vote(called: &Called) -> Result<(), Code> {
+    let Calling { backend, vote, .. } = &*called.0;
+    let vote = within("the end of a vote", backend.call(vote, &VoteRequest {}, None)).await;
+    vote.map(|VoteResponse {}| ()).map_err(|error| error.code)
 }
 
 async fn votes(store: &MemoryStore) -> u64 {
@@ -73,11 +101,11 @@ async fn votes(store: &MemoryStore) -> u64 {
 }
 
 /// Waits until just these are connected.
-async fn connected(replicas: &Replicas, addresses: &[SocketAddr]) {
+async fn connected(replicas: &Called, addresses: &[SocketAddr]) {
     let mut expected = addresses.to_vec();
     expected.sort_unstable();
     eventually(&format!("{expected:?} connected"), || async {
-        let connected = replicas.0.connected.borrow();
+        let connected = replicas.connected();
         let mut connected: Vec<_> = connected.iter().map(|replica| replica.address).collect();
         connected.sort_unstable();
         (connected == expected).then_some(())
@@ -98,7 +126,7 @@ async fn calls_go_to_all_that_the_name_stands_for_and_to_no_others() {
     let (three, store_3) = voting(Duration::ZERO).await;
     let [one, two, three] = [&one, &two, &three].map(Running::address);
     let name = Name::of(&[one, two]);
-    let replicas = name.replicas(PATIENCE);
+    let replicas = name.backend(PATIENCE);
     connected(&replicas, &[one, two]).await;
     for _ in 0..100 {
         vote(&replicas).await.expect("a vote");
@@ -120,7 +148,7 @@ async fn calls_go_to_all_that_the_name_stands_for_and_to_no_others() {
 async fn a_lookup_that_fails_changes_nothing() {
     let (voting, _) = voting(Duration::ZERO).await;
     let name = Name::of(&[voting.address()]);
-    let replicas = name.replicas(PATIENCE);
+    let replicas = name.backend(PATIENCE);
     vote(&replicas).await.expect("a vote");
     name.stands_for(&[]);
     let before = name.lookups.load(SeqCst);
@@ -134,7 +162,7 @@ async fn a_vote_in_flight_to_one_that_leaves_is_answered() {
     let store = Arc::new(Holding::default());
     let (leaving, (other, _)) = (voting_on(Arc::clone(&store)).await, voting(Duration::ZERO).await);
     let name = Name::of(&[leaving.address()]);
-    let replicas = name.replicas(PATIENCE);
+    let replicas = name.backend(PATIENCE);
     let (answered, ()) = tokio::join!(vote(&replicas), async {
         within("a vote at the store", store.arrived.notified()).await;
         name.stands_for(&[other.address()]);
@@ -153,7 +181,7 @@ async fn one_that_is_busy_is_avoided_until_it_is_not() {
     let store = Arc::new(Holding::default());
     let (busy, (other, others)) =
         (voting_on(Arc::clone(&store)).await, voting(Duration::ZERO).await);
-    let replicas = Name::of(&[busy.address(), other.address()]).replicas(PATIENCE);
+    let replicas = Name::of(&[busy.address(), other.address()]).backend(PATIENCE);
     connected(&replicas, &[busy.address(), other.address()]).await;
     // Each goes to either one, as long as both are idle.
     let held = loop {
@@ -172,19 +200,17 @@ async fn one_that_is_busy_is_avoided_until_it_is_not() {
     store.go_on.notify_one();
     held.await.expect("no panic").expect("a vote");
     assert_eq!(store.votes().await, 1);
-    let idle = replicas.0.connected.borrow().iter().all(|replica| replica.load() == 0);
-    assert!(idle, "calls that have ended are in flight no more");
+    assert!(replicas.is_idle(), "calls that have ended are in flight no more");
 }
 
 #[tokio::test]
 async fn an_answer_that_takes_too_long_is_not_waited_for() {
     let store = Arc::new(Holding::default());
     let slow = voting_on(Arc::clone(&store)).await;
-    let replicas = Name::of(&[slow.address()]).replicas(Duration::from_millis(300));
+    let replicas = Name::of(&[slow.address()]).backend(Duration::from_millis(300));
     connected(&replicas, &[slow.address()]).await;
     assert_eq!(vote(&replicas).await, Err(Code::DeadlineExceeded));
-    let idle = replicas.0.connected.borrow().iter().all(|replica| replica.load() == 0);
-    assert!(idle, "a call that was given up is in flight no more");
+    assert!(replicas.is_idle(), "a call that was given up is in flight no more");
 }
 
 #[tokio::test]
@@ -194,7 +220,7 @@ async fn one_that_says_nothing_or_is_away_gets_no_calls() {
     let silent = silent.local_addr().map(|address| (address, silent)).expect("an address");
     let away = nobody().await;
     let name = Name::of(&[silent.0, away]);
-    let replicas = name.replicas(PATIENCE);
+    let replicas = name.backend(PATIENCE);
     assert_eq!(vote(&replicas).await, Err(Code::Unavailable));
     let one_came = replicas.0.connected.has_changed().expect("they are followed");
     assert!(!one_came, "it takes a word to be connected");
@@ -223,7 +249,7 @@ async fn no_vote_fails_or_is_counted_twice_while_one_after_the_other_is_replaced
         stores.push(store);
     }
     let addresses: Vec<_> = services.iter().map(Running::address).collect();
-    let replicas = Name::of(&addresses).replicas(PATIENCE);
+    let replicas = Name::of(&addresses).backend(PATIENCE);
     connected(&replicas, &addresses).await;
     let done = Arc::new(AtomicBool::new(false));
     let voters: Vec<_> = std::iter::repeat_with(|| {
@@ -265,7 +291,7 @@ async fn no_vote_fails_or_is_counted_twice_while_one_after_the_other_is_replaced
 async fn nothing_goes_on_when_nobody_calls_any_more() {
     let (voting, _) = voting(Duration::ZERO).await;
     let name = Name::of(&[voting.address()]);
-    let replicas = name.replicas(PATIENCE);
+    let replicas = name.backend(PATIENCE);
     vote(&replicas).await.expect("a vote");
     drop(replicas);
     let ended = || async { (Arc::strong_count(&name.lookups) == 1).then_some(()) };
@@ -276,14 +302,15 @@ async fn nothing_goes_on_when_nobody_calls_any_more() {
 /// Proxies look at what a call is addressed to, and who sends it.
 #[tokio::test]
 async fn calls_look_the_same_whichever_way_they_go() {
-    type Seen = Arc<Mutex<Vec<(Method, Uri, HeaderMap)>>>;
+    type Seen = Arc<Mutex<Vec<(String, Uri, HeaderMap)>>>;
     let (listener, seen) =
         (TcpListener::bind("127.0.0.1:0").await.expect("a port"), Seen::default());
     let address = listener.local_addr().expect("an address");
     let record = Arc::clone(&seen);
     let app = Router::new().fallback(async move |request: Request<axum::body::Body>| {
         let (head, _) = request.into_parts();
-        record.lock().expect("no panic").push((head.method, head.uri, head.headers));
+        let seen = (head.method.to_string(), head.uri, head.headers);
+        record.lock().expect("no panic").push(seen);
         Status::unimplemented("it only looks").into_http::<axum::body::Body>()
     });
     let _server = AbortOnDropHandle::new(tokio::spawn(axum::serve(listener, app).into_future()));
@@ -297,12 +324,18 @@ async fn calls_look_the_same_whichever_way_they_go() {
     let seen = seen.lock().expect("no panic");
     let [(method, uri, headers), other] = &seen[..] else { panic!("two calls: {seen:?}") };
     assert_eq!(
-        (method, uri.authority().map(ToString::to_string)),
-        (&Method::POST, Some(address.to_string()))
+        (method.as_str(), uri.to_string()),
+        ("POST", format!("http://{address}/emojivoto.v1.VotingService/VoteJoy"))
     );
-    assert!(
-        headers.contains_key("user-agent") && headers.contains_key("grpc-timeout"),
-        "{headers:?}"
-    );
+    let agent = concat!("emojivoto-web/", env!("CARGO_PKG_VERSION"));
+    for (name, value) in [
+        ("te", "trailers"),
+        ("content-type", "application/grpc"),
+        ("user-agent", agent),
+        ("grpc-timeout", "30000000u"),
+    ] {
+        assert_eq!(headers.get(name).and_then(|value| value.to_str().ok()), Some(value), "{name}");
+    }
+    assert_eq!(headers.get("idempotency-key"), Some(&key.header()));
     assert_eq!(&(method.clone(), uri.clone(), headers.clone()), other);
 }

@@ -13,12 +13,12 @@ use tokio::{net::TcpListener, runtime};
 /// An empty message of gRPC: not compressed, no byte long.
 const EMPTY: &[u8] = &[0; 5];
 
-/// Takes whatever is sent by gRPC and never ends. Prints its URL.
+/// Takes whatever is sent by gRPC and never ends. Says where it listens.
 pub(crate) fn run() {
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        println!("http://{}", listener.local_addr().expect("an address"));
+        println!("listening on {}", listener.local_addr().expect("an address"));
         let (lifecycle, _stop) = Lifecycle::new();
         let app = Router::new().fallback(async |_: Bytes| taken());
         http::serve(listener, app, &lifecycle).await.expect("it serves until it is killed");
