@@ -12,14 +12,7 @@ const CONNECTIONS: usize = Limits::DEFAULT.connections;
 /// More than a connection may have at a time where there are many, and not so many more that it would be closed.
 const STREAMS: u8 = 14;
 
-/// What the manifest allows.
-fn limit() -> u64 {
-    let manifest = include_str!("../../k8s/base/emoji.yml");
-    let (_, limits) = manifest.split_once(" limits:").expect("limits");
-    let (_, memory) = limits.split_once(" memory: ").expect("a limit of memory");
-    let (mebibytes, _) = memory.split_once("Mi\n").expect("in MiB");
-    mebibytes.parse::<u64>().expect("a number") << 20
-}
+const MANIFEST: &str = include_str!("../../k8s/base/emoji.yml");
 
 fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
     let length = u8::try_from(payload.len()).expect("short");
@@ -72,8 +65,6 @@ async fn with_answers_that_nobody_reads() {
         })
         .await;
         let memory = usage::memory(run.id(), "RssAnon");
-        // The kernel's part of a connection is taken from the same limit.
-        let with_kernel = memory + CONNECTIONS as u64 * 4096;
-        assert!(with_kernel < limit(), "{with_kernel} bytes, of which {memory} are anonymous");
+        usage::assert_below_limit(MANIFEST, CONNECTIONS, memory);
     }
 }

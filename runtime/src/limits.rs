@@ -25,12 +25,6 @@ impl Limits {
     pub(crate) const ADMIN: Self = Self { connections: 64, requests: 32 };
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
-}
-
 /// `emojivoto_rejected_total`. One of each a process, whichever of its services refuse something.
 #[derive(Debug, Clone, Default)]
 pub struct Rejected(Family<[(&'static str, &'static str); 1], Counter>);

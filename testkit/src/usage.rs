@@ -20,3 +20,19 @@ pub fn memory(process: u32, name: &str) -> u64 {
     let kilobytes = value.and_then(|value| value.trim().strip_suffix(" kB")?.parse::<u64>().ok());
     kilobytes.expect("a figure of memory") * 1024
 }
+
+/// The kernel's part of a connection, which is taken from the same limit, in bytes.
+const KERNEL: u64 = 4096;
+
+/// Asserts that a process with so many connections and so many bytes of its own stays below the limit in its manifest.
+///
+/// # Panics
+/// When it does not, or there is no limit in MiB.
+pub fn assert_below_limit(manifest: &str, connections: usize, memory: u64) {
+    let (_, limits) = manifest.split_once(" limits:").expect("limits");
+    let (_, limit) = limits.split_once(" memory: ").expect("a limit of memory");
+    let (mebibytes, _) = limit.split_once("Mi\n").expect("in MiB");
+    let limit = mebibytes.parse::<u64>().expect("a number") << 20;
+    let with_kernel = memory + connections as u64 * KERNEL;
+    assert!(with_kernel < limit, "{with_kernel} bytes, of which {memory} are anonymous");
+}

@@ -27,7 +27,7 @@ use crate::{
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// All routes, with what is around them.
+/// What [`router`] makes.
 pub(crate) type Front = Observe<MapResponse<Router, fn(Response) -> Response>>;
 
 /// All routes, with what is around them.

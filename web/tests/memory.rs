@@ -16,14 +16,7 @@ const WEB: &str = env!("CARGO_BIN_EXE_emojivoto-web");
 
 const CONNECTIONS: usize = Limits::DEFAULT.connections;
 
-/// What the manifest allows.
-fn limit() -> u64 {
-    let manifest = include_str!("../../k8s/base/web.yml");
-    let (_, limits) = manifest.split_once(" limits:").expect("limits");
-    let (_, memory) = limits.split_once(" memory: ").expect("a limit of memory");
-    let (mebibytes, _) = memory.split_once("Mi\n").expect("in MiB");
-    mebibytes.parse::<u64>().expect("a number") << 20
-}
+const MANIFEST: &str = include_str!("../../k8s/base/web.yml");
 
 /// web, where it serves, and where it tells what it counts.
 async fn start(emoji: &Service, voting: &Service) -> (Run, SocketAddr, SocketAddr) {
@@ -68,12 +61,6 @@ async fn memory(run: &Run, at_least: usize) -> u64 {
     eventually("memory in use", memory).await
 }
 
-/// The kernel's part of a connection is taken from the same limit.
-fn assert_below_limit(memory: u64) {
-    let with_kernel = memory + CONNECTIONS as u64 * 4096;
-    assert!(with_kernel < limit(), "{with_kernel} bytes, of which {memory} are anonymous");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn with_as_many_idle_connections_as_there_may_be() {
     let (emoji, (voting, _)) = (emoji().await, voting(Duration::ZERO).await);
@@ -83,7 +70,7 @@ async fn with_as_many_idle_connections_as_there_may_be() {
         let answer = within("an answer", connection.read(&mut [0; 16 * 1024])).await;
         assert!(answer.expect("an open connection") > 0);
     }
-    assert_below_limit(memory(&run, CONNECTIONS * 1024).await);
+    usage::assert_below_limit(MANIFEST, CONNECTIONS, memory(&run, CONNECTIONS * 1024).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,7 +79,7 @@ async fn with_as_many_heads_as_there_may_be_none_of_which_ends() {
     let (run, web, _) = start(&emoji, &voting).await;
     let head = format!("GET / HTTP/1.1\r\nhost: x\r\nlong: {}", "x".repeat(15 * 1024));
     let _open = connections(web, CONNECTIONS - 1, head.as_bytes()).await;
-    assert_below_limit(memory(&run, CONNECTIONS * 15 * 1024).await);
+    usage::assert_below_limit(MANIFEST, CONNECTIONS, memory(&run, CONNECTIONS * 15 * 1024).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,5 +98,5 @@ async fn with_as_many_requests_in_flight_as_there_may_be() {
     assert_eq!(get(web).await, 503);
     let idle = CONNECTIONS - Limits::DEFAULT.requests - 9;
     let _others = connections(web, idle, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
-    assert_below_limit(memory(&run, CONNECTIONS * 1024).await);
+    usage::assert_below_limit(MANIFEST, CONNECTIONS, memory(&run, CONNECTIONS * 1024).await);
 }

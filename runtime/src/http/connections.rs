@@ -119,7 +119,7 @@ impl Connections {
             let overdue = connection.turns().next();
             match connection.ending() {
                 Ending::Open if overdue => connection.end(Ending::Told),
-                Ending::Told if overdue => connection.end(Ending::Cut),
+                Ending::Told | Ending::Idle if overdue => connection.end(Ending::Cut),
                 _ => {}
             }
             // No protocol is known yet whose time-outs could do it.
