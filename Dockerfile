@@ -19,6 +19,7 @@ ENV RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-re
 COPY Cargo.toml Cargo.lock ./
 COPY proto/Cargo.toml proto/
 COPY net/Cargo.toml net/
+COPY faults/Cargo.toml faults/
 COPY telemetry/Cargo.toml telemetry/
 COPY runtime/Cargo.toml runtime/
 COPY emoji-svc/Cargo.toml emoji-svc/
@@ -37,7 +38,7 @@ RUN set -eu; \
     done; \
     for script in proto telemetry; do echo 'fn main() {}' > "$script/build.rs"; done; \
     mkdir all-in-one/benches voting-svc/benches; \
-    touch all-in-one/benches/overload.rs all-in-one/benches/vote.rs voting-svc/benches/stores.rs; \
+    touch all-in-one/benches/faults.rs all-in-one/benches/overload.rs all-in-one/benches/vote.rs voting-svc/benches/stores.rs; \
     touch e2e/tests/api_server.rs e2e/tests/browser.rs e2e/tests/compose.rs e2e/tests/drills.rs e2e/tests/manifests.rs \
         e2e/tests/mesh.rs e2e/tests/observability.rs e2e/tests/openapi.rs e2e/tests/stores.rs; \
     cargo build --locked --profile dist --target "$(rustc --print host-tuple)" \

@@ -1,5 +1,5 @@
-//! The contract of the suite: the ballot, and messages, clients and servers of the two gRPC
-//! services (`Emoji.proto`, `Voting.proto`).
+//! The contract of the suite: the ballot, messages, clients and servers of the two gRPC services
+//! (`Emoji.proto`, `Voting.proto`), and the addresses of web.
 //!
 //! A method that the voting service does not have cannot be called from here: a [`Shortcode`] is
 //! an entry of the ballot, and every entry has its RPC.
@@ -8,11 +8,13 @@ mod ballot;
 mod codec;
 pub mod emoji;
 mod idempotency;
+mod routes;
 mod shared;
 pub mod voting;
 
 pub use ballot::{Shortcode, UnknownShortcode};
 pub use idempotency::{IdempotencyKey, InvalidIdempotencyKey};
+pub use routes::{ROUTES, VOTE_API, VOTE_PAGE};
 pub use shared::Shared;
 
 /// Requests of both services are a shortcode or nothing; unknown fields are allowed, megabytes of

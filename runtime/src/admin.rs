@@ -56,7 +56,7 @@ impl Services {
 /// in the format that is asked for.
 pub(crate) fn router(services: Services, observability: Arc<Observability>) -> Router {
     Router::new()
-        .route("/", get("/live\n/ready\n/metrics\n"))
+        .route("/", get("/live\n/ready\n/metrics\n/faults\n/expected\n"))
         .route("/live", get("live\n"))
         .route("/ready", get(ready).with_state(services))
         .route("/metrics", get(scrape).with_state(observability))

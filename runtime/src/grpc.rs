@@ -1,26 +1,24 @@
 //! Serves a gRPC service, with health checking and reflection beside it, until told to stop.
 
+mod face;
 mod grpc_only;
+mod in_time;
 mod punctual;
 
-use std::{
-    convert::Infallible,
-    future::{Future, ready},
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{convert::Infallible, future::ready, pin::pin, sync::Arc};
 
 use emojivoto_telemetry::{
     Telemetry,
     grpc::{ObservedBody, Observer},
-    record_error,
 };
-use futures_util::{FutureExt as _, StreamExt as _, future};
+pub use face::FaultLine;
+use face::Grpc;
+use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _, future};
 use grpc_only::refusal;
 use http::{Request, Response};
 use http_body_util::{BodyStream, StreamBody};
 use hyper::body::Incoming;
+use in_time::InTime;
 use punctual::Punctual;
 use tokio::net::TcpListener;
 use tonic::{
@@ -48,6 +46,7 @@ use tower::{Service, service_fn, util::MapRequestLayer};
 
 use crate::{
     Error, Lifecycle,
+    faults::{Injecting, Place, Working},
     http::{self as server, LongLived, Refusal},
 };
 
@@ -59,6 +58,7 @@ pub struct Server<S> {
     service: S,
     descriptors: &'static [u8],
     observer: Observer,
+    face: Grpc,
 }
 
 impl<S> Server<S>
@@ -75,13 +75,28 @@ where
     /// here on: who waits with "ready" until then is never scraped without them.
     pub fn new(service: S, descriptors: &'static [u8], telemetry: &Telemetry) -> Self {
         let all = [descriptors, HEALTH_DESCRIPTORS, REFLECTION_V1, REFLECTION_V1ALPHA];
-        Self { service, descriptors, observer: Observer::server(telemetry, &all) }
+        let face = Grpc { telemetry: telemetry.clone(), line: face::line };
+        Self { service, descriptors, observer: Observer::server(telemetry, &all), face }
+    }
+
+    /// With another line in the log for each RPC that a fault made fail.
+    #[must_use]
+    pub fn with_fault_line(mut self, line: FaultLine) -> Self {
+        self.face.line = line;
+        self
     }
 
     /// Serves on `listener` until told to stop; returns when every RPC in flight has been answered. Whether the service is
     /// ready, its owner says by `lifecycle`.
     pub async fn serve(self, listener: TcpListener, lifecycle: Lifecycle) -> Result<(), Error> {
-        let Self { service, descriptors, observer } = self;
+        let Self { service, descriptors, observer, face } = self;
+        let is_served =
+            |place: &Place| matches!(place, Place::Rpc { service, .. } if *service == S::NAME);
+        let places = lifecycle.faults().rules().places().iter().map(|(place, _)| place);
+        lifecycle.faults().serves(places.filter(is_served).collect(), |_| None);
+        // Faults outermost: what they hold up is nothing that has been begun.
+        let service = InTime(Working::new(service, &lifecycle));
+        let service = Injecting::new(service, face, &lifecycle);
         let observer = Arc::new(observer);
         let (mut health, health_server) = tonic_health::server::health_reporter();
         let reflection = || {
@@ -103,7 +118,7 @@ where
             .add_service(until_shutdown.named_layer(reflection().build_v1()?))
             // What older tools ask.
             .add_service(until_shutdown.named_layer(reflection().build_v1alpha()?));
-        let routes = routes.routes().prepare();
+        let routes = InTime(routes.routes().prepare());
         let long_lived = lifecycle.budget("streams", MAX_LONG_LIVED, "no setting");
         let refusal_observer = Arc::clone(&observer);
         let overload = Refusal {
@@ -134,9 +149,10 @@ where
                 let (request, call) = observer.start(request);
                 let answer = match &mut others {
                     None => future::Either::Left(service.call(request)),
-                    Some(others) => future::Either::Right(others.call(request)),
+                    Some(others) => {
+                        future::Either::Right(others.call(request).map_err(Error::from))
+                    }
                 };
-                let answer = in_time(answer, call.observed.timeout());
                 let mut answer = call.until_answered(answer).await?;
                 if let Some(permit) = stream {
                     answer.extensions_mut().insert(LongLived);
@@ -215,19 +231,6 @@ async fn set(health: &mut HealthReporter, service: &str, ready: bool) {
     for name in ["", service] {
         health.set_service_status(name, status).await;
     }
-}
-
-/// What the services answer, or that they have not in the time that the caller gives them. tonic's own servers would
-/// say then that the call was cancelled.
-async fn in_time(
-    answer: impl Future<Output = Result<Response<Body>, Infallible>>,
-    limit: Option<Duration>,
-) -> Result<Response<Body>, Infallible> {
-    let Some(limit) = limit else { return answer.await };
-    tokio::time::timeout(limit, answer).await.unwrap_or_else(|elapsed| {
-        record_error(&elapsed);
-        Ok(Status::deadline_exceeded("no answer in time").into_http())
-    })
 }
 
 /// Whether a path is that of an RPC of the service.

@@ -6,6 +6,7 @@
 
 mod admin;
 mod cli;
+pub mod faults;
 pub mod grpc;
 mod healthcheck;
 pub mod http;

@@ -5,7 +5,10 @@ use std::{future::Future, sync::Arc};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::limits::{Budget, Limits, Refusals, Rejected};
+use crate::{
+    faults::Injection,
+    limits::{Budget, Limits, Refusals, Rejected},
+};
 
 /// What a service holds of its life: with it, it says when it is ready, and learns when to stop.
 #[derive(Debug, Clone)]
@@ -15,6 +18,7 @@ pub struct Lifecycle {
     shutdown: CancellationToken,
     limits: Limits,
     rejected: Rejected,
+    faults: Injection,
 }
 
 impl Lifecycle {
@@ -24,13 +28,25 @@ impl Lifecycle {
         let (draining, shutdown) = (CancellationToken::new(), CancellationToken::new());
         let stop = Stop { ready: is_ready, draining: draining.clone(), shutdown: shutdown.clone() };
         let (limits, rejected) = (Limits::DEFAULT, Rejected::default());
-        (Self { ready, draining, shutdown, limits, rejected }, stop)
+        let faults = Injection::default();
+        (Self { ready, draining, shutdown, limits, rejected, faults }, stop)
     }
 
     /// The same life with other limits. What is rejected because of them is counted there.
     #[must_use]
     pub fn limited(self, limits: Limits, rejected: Rejected) -> Self {
         Self { limits, rejected, ..self }
+    }
+
+    /// The same life with the faults of a process.
+    #[must_use]
+    pub fn with_faults(self, faults: Injection) -> Self {
+        Self { faults, ..self }
+    }
+
+    /// The faults of the process that the service is a part of.
+    pub fn faults(&self) -> &Injection {
+        &self.faults
     }
 
     /// How much the service takes on at a time.

@@ -19,6 +19,7 @@ use crate::{
     Error, Lifecycle, Limits, Rejected,
     admin::{self, Services},
     cli::{self, NoCommand},
+    faults,
     http::{self, refuse::LINGERING},
     settings::Common,
 };
@@ -117,7 +118,10 @@ async fn live(
     let services = Services::default();
     let listener = role.listen("PROM_PORT", settings.prom_port).await?;
     let admin = listener.local_addr()?;
-    let app = admin::router(services.clone(), Arc::clone(&observability));
+    let (injection, faults_file) = settings.faults.start()?;
+    injection.register(&observability.service(role.name()));
+    let app = admin::router(services.clone(), Arc::clone(&observability))
+        .merge(faults::admin::router(injection.clone(), settings.faults.faults_admin));
     // Never told to stop: it answers until the process is gone.
     let (admin_life, _admin_stop) = Lifecycle::new();
     let rejected = Rejected::register(&observability.service(role.name()));
@@ -129,13 +133,21 @@ async fn live(
         services.clone(),
         Arc::clone(&observability),
         (limits(settings, role), rejected),
+        injection.clone(),
     );
+    let faults_file = async {
+        match faults_file {
+            Some(file) => file.watch(&injection).await,
+            None => std::future::pending().await,
+        }
+    };
     let running = async {
         let outcome = start_to_stop(settings, process, services, &mut signals, start).await;
         shutdown::last_export(&observability, &mut signals, outcome).await
     };
     tokio::select! {
         failed = http::serve(listener, app, &admin_life) => Ok(failed?),
+        never = faults_file => match never {},
         ended = running => ended,
     }
 }

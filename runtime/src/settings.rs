@@ -3,16 +3,17 @@
 //! A setting is a flag and an environment variable of the same name. What does not parse is
 //! refused at start, with the name, the value and what is expected.
 
-mod duration;
 mod host_port;
 
 use std::{num::NonZeroU32, time::Duration};
 
 use clap::Args;
-pub use duration::{InvalidDuration, go_duration, timeout};
+pub use emojivoto_faults::{InvalidDuration, go_duration, timeout};
 use emojivoto_telemetry::LogArgs;
 pub use emojivoto_telemetry::share;
 pub use host_port::{HostPort, InvalidHostPort};
+
+use crate::faults::FaultArgs;
 
 /// What every process can be told.
 #[derive(Debug, Clone, Args)]
@@ -37,6 +38,10 @@ pub struct Common {
     /// Requests that each service answers at a time; more are refused with 503 or RESOURCE_EXHAUSTED
     #[arg(long, env, default_value = "512", value_parser = positive)]
     pub max_requests: NonZeroU32,
+
+    /// What goes wrong on purpose.
+    #[command(flatten)]
+    pub faults: FaultArgs,
 
     /// What is logged, and how.
     #[command(flatten)]

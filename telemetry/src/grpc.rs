@@ -11,5 +11,6 @@ pub use body::ObservedBody;
 pub use call::Call;
 pub use client::{CalledRpc, Calls};
 pub use observer::Observer;
+pub use timeout::timeout;
 
 pub use crate::codes::code_of_http;

@@ -35,7 +35,7 @@ pub use operation::{Observed, Operation, Side};
 pub use prometheus_client as prometheus;
 pub use service::Telemetry;
 pub use share::share;
-pub use spans::{Spans, is_recorded, record_error};
+pub use spans::{Spans, is_recorded, record_error, set_attribute};
 
 /// An error at start; its chain of sources goes to the log.
 type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -79,6 +79,11 @@ pub fn is_recorded(context: &Context) -> bool {
     context.span().is_recording()
 }
 
+/// Adds an attribute to the current span.
+pub fn set_attribute(attribute: KeyValue) {
+    Context::map_current(|context| context.span().set_attribute(attribute));
+}
+
 /// Records an error, with what caused it, in the current span: to be done once, where it arises.
 /// See <https://opentelemetry.io/docs/specs/semconv/exceptions/exceptions-spans/>.
 pub fn record_error(error: &dyn Error) {

@@ -1,8 +1,9 @@
 //! The gRPC service that counts votes: `emojivoto.v1.VotingService`.
 //!
-//! `poll` is what happens to a vote, `store` where it is kept, `service` its gRPC face;
+//! `faults` is how it misbehaves on purpose, `poll` what happens to a vote, `store` where it is kept, `service` its gRPC face;
 //! `transfer` takes votes from one store to another.
 
+mod faults;
 mod metrics;
 mod poll;
 mod service;
@@ -67,9 +68,11 @@ pub async fn serve<S: VoteStore>(
         "on purpose: FAILURE_RATE={failure_rate} (share of the votes meant to fail that do), \
          ARTIFICIAL_DELAY={delay}s (before every vote), VOTES_ONCE={votes_once} (those that come again)"
     );
-    let poll = Poll::new(Arc::clone(&store), &settings, &telemetry);
+    lifecycle.faults().base(faults::of(failure_rate, artificial_delay));
+    let poll = Poll::new(Arc::clone(&store), votes_once, &telemetry);
     let service = VotingServer::new(PollService::new(poll, telemetry.clone()));
     let server = grpc::Server::new(service, voting::DESCRIPTORS, &telemetry);
+    let server = server.with_fault_line(faults::line);
     tokio::select! {
         ended = server.serve(listener, lifecycle.clone()) => ended,
         refused = keep_watch(&*store, &lifecycle) => Err(refused.explained().into()),

@@ -1,13 +1,12 @@
 //! What happens to a vote: the rules of the poll, knowing nothing of gRPC.
 
-use std::{cmp::Reverse, sync::Arc, time::Duration};
+use std::{cmp::Reverse, sync::Arc};
 
 use emojivoto_proto::{IdempotencyKey, Shortcode};
 use emojivoto_telemetry::Telemetry;
 
 use crate::{
     metrics::Votes,
-    settings::PollSettings,
     store::{Added, Key, StoreError, Vote, VoteStore},
 };
 
@@ -16,17 +15,12 @@ use crate::{
 pub struct Poll<S> {
     store: Arc<S>,
     votes: Votes,
-    failure_rate: f64,
-    delay: Duration,
     once: bool,
 }
 
 /// Why a vote was not counted.
 #[derive(Debug, thiserror::Error)]
 pub enum VoteError {
-    /// The bug that this demo has on purpose.
-    #[error("votes for this emoji fail on purpose")]
-    OnPurpose,
     /// It would be another vote under the name of one that was counted.
     #[error("the idempotency key belongs to a vote for another emoji")]
     KeyOfAnother,
@@ -36,26 +30,19 @@ pub enum VoteError {
 }
 
 impl<S: VoteStore> Poll<S> {
-    /// A poll that keeps its votes in `store`, and counts them in `telemetry`.
-    pub fn new(store: Arc<S>, settings: &PollSettings, telemetry: &Telemetry) -> Self {
-        let PollSettings { failure_rate, artificial_delay, votes_once } = *settings;
+    /// A poll that keeps its votes in `store`, and counts them in `telemetry`. `once` says whether a vote that comes again
+    /// under the same key is not counted again.
+    pub fn new(store: Arc<S>, once: bool, telemetry: &Telemetry) -> Self {
         let votes = Votes::new(&store, telemetry);
-        Self { store, votes, failure_rate, delay: artificial_delay, once: votes_once }
+        Self { store, votes, once }
     }
 
-    /// Counts a vote, after the artificial delay; those that come again under the same key but once. One that fails on
-    /// purpose has not come: it may be counted the next time.
+    /// Counts a vote; those that come again under the same key but once.
     pub async fn vote(
         &self,
         choice: Shortcode,
         key: Option<&IdempotencyKey>,
     ) -> Result<(), VoteError> {
-        if !self.delay.is_zero() {
-            tokio::time::sleep(self.delay).await;
-        }
-        if choice == Shortcode::doughnut() && rand::random_bool(self.failure_rate) {
-            return Err(VoteError::OnPurpose);
-        }
         let key = key.filter(|_| self.once).map(Key::from);
         let added = self.store.add(Vote { choice, key }).await?;
         self.votes.count(choice, added);
@@ -80,10 +67,8 @@ mod tests {
     use super::*;
     use crate::store::MemoryStore;
 
-    fn poll(failure_rate: f64) -> Poll<MemoryStore> {
-        let artificial_delay = Duration::ZERO;
-        let settings = PollSettings { failure_rate, artificial_delay, votes_once: true };
-        Poll::new(Arc::new(MemoryStore::default()), &settings, &Telemetry::off())
+    fn poll() -> Poll<MemoryStore> {
+        Poll::new(Arc::new(MemoryStore::default()), true, &Telemetry::off())
     }
 
     fn emoji(shortcode: &str) -> Shortcode {
@@ -92,7 +77,7 @@ mod tests {
 
     #[tokio::test]
     async fn results_are_most_votes_first_and_ties_in_ballot_order() {
-        let poll = poll(1.0);
+        let poll = poll();
         assert_eq!(poll.results().await.expect("results"), []);
         for shortcode in [":relaxed:", ":ghost:", ":relaxed:", ":poop:", ":joy:", ":100:", ":100:"]
         {
@@ -107,29 +92,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_doughnut_fails_at_its_rate_and_nothing_else_does() {
-        let doughnut = Shortcode::doughnut();
-        for (rate, expected) in [(1.0, 0..=0), (0.0, 1_000..=1_000), (0.5, 400..=600)] {
-            let poll = poll(rate);
-            let mut counted = 0;
-            for _ in 0..1_000 {
-                poll.vote(emoji(":joy:"), None).await.expect("a vote for another emoji");
-                match poll.vote(doughnut, None).await {
-                    Ok(()) => counted += 1,
-                    Err(error) => assert!(matches!(error, VoteError::OnPurpose), "{error}"),
-                }
-            }
-            assert!(expected.contains(&counted), "{counted} of 1000 at rate {rate}");
-            let results = poll.results().await.expect("results");
-            let votes =
-                |of| results.iter().find(|(emoji, _)| *emoji == of).map_or(0, |(_, votes)| *votes);
-            assert_eq!((votes(doughnut), votes(emoji(":joy:"))), (counted, 1_000));
-        }
-    }
-
-    #[tokio::test]
     async fn votes_of_many_at_once_are_all_counted() {
-        let poll = Arc::new(poll(1.0));
+        let poll = Arc::new(poll());
         let voters: Vec<_> = (0..8)
             .map(|_| {
                 let poll = Arc::clone(&poll);

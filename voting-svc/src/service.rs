@@ -35,8 +35,6 @@ impl<S: VoteStore> Voting for PollService<S> {
         vote.map_err(|error| {
             record_error(&error);
             match error {
-                // The bug of the original, to the letter.
-                VoteError::OnPurpose => Status::unknown("ERROR"),
                 VoteError::KeyOfAnother => Status::already_exists(error.to_string()),
                 VoteError::Store(error) => store_failed(&error),
             }
@@ -62,21 +60,16 @@ impl<S> PollService<S> {
     /// with is what tutorials of the original look for.
     fn log(&self, choice: Shortcode, error: Option<&VoteError>) {
         match error {
-            // Not one of the votes that are meant to fail, of which there may be too many to log.
             Some(VoteError::Store(error)) => {
                 tracing::error!(target: LOG, error = error as &dyn Error, "Vote for [{choice}] failed");
-            }
-            // A mistake of the caller, who is told.
-            Some(VoteError::KeyOfAnother) => {}
-            Some(error) if self.telemetry.logs_request(true) => {
-                tracing::warn!(target: LOG, error = error as &dyn Error, "Vote for [{choice}] failed");
             }
             None if tracing::enabled!(target: LOG, Level::DEBUG)
                 && self.telemetry.logs_request(false) =>
             {
                 tracing::debug!(target: LOG, "Voted for [{choice}]");
             }
-            _ => {}
+            // A mistake of the caller, who is told.
+            Some(VoteError::KeyOfAnother) | None => {}
         }
     }
 }

@@ -11,6 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use emojivoto_proto::InvalidIdempotencyKey;
+use emojivoto_runtime::faults::HEADER as FAULT;
 use emojivoto_telemetry::record_error;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -64,6 +65,8 @@ pub(crate) enum Error {
     BrokenOnPurpose(#[source] CallError),
     #[error("{}", upstream_message(.0))]
     Upstream(#[source] CallError),
+    #[error("{message}")]
+    Injected { status: StatusCode, message: String },
     #[error("the page could not be made")]
     Page(#[from] askama::Error),
 }
@@ -118,6 +121,17 @@ impl Error {
             Self::TooManyViewers => StatusCode::SERVICE_UNAVAILABLE,
             Self::BrokenOnPurpose(_) | Self::Page(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Upstream(CallError { code, .. }) => upstream_status(*code),
+            Self::Injected { status, .. } => *status,
+        }
+    }
+
+    /// The fault of the service that was called, if one is the reason, and that service says so.
+    pub(crate) fn fault(&self) -> Option<&str> {
+        match self {
+            Self::BrokenOnPurpose(error) | Self::KeyOfAnother(error) | Self::Upstream(error) => {
+                error.fault.as_ref()?.to_str().ok()
+            }
+            _ => None,
         }
     }
 
@@ -144,7 +158,7 @@ impl Error {
             Self::MethodNotAllowed => "Not like this",
             Self::TooManyViewers => "Too many are watching",
             Self::BrokenOnPurpose(_) => BROKEN_HEADING,
-            Self::Page(_) => "Something broke",
+            Self::Page(_) | Self::Injected { .. } => "Something broke",
             Self::Upstream(CallError { code, .. }) => match upstream_status(*code) {
                 _ if *code == Code::ResourceExhausted => "A service has too much to do",
                 StatusCode::SERVICE_UNAVAILABLE => "A service is away",
@@ -171,7 +185,11 @@ impl Error {
         match self {
             // Places become free as people leave; the script of the page waits as long.
             Self::TooManyViewers => Some("10"),
-            _ => (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some("1"),
+            _ => matches!(
+                self.status(),
+                StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+            )
+            .then_some("1"),
         }
     }
 }
@@ -191,6 +209,10 @@ impl IntoResponse for Error {
         let mut response = (status, Json(Body { error: self.message() })).into_response();
         if let Some(seconds) = self.retry_after() {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
+        }
+        // Handed on, so that whoever looks at web alone does not take it for a real bug.
+        if let Some(fault) = self.fault().and_then(|fault| HeaderValue::from_str(fault).ok()) {
+            response.headers_mut().insert(FAULT, fault);
         }
         response.extensions_mut().insert(Arc::new(self));
         response

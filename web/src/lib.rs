@@ -1,11 +1,12 @@
 //! The web front end: ballot, leaderboard and HTTP API.
 //!
-//! `router` is the way in, `routes` what it leads to, `app` what those share, `observe` what is seen of it, `upstream` the two gRPC services behind it,
+//! `router` is the way in, `routes` what it leads to, `app` what those share, `observe` what is seen of it, `faults` what goes wrong on purpose, `upstream` the two gRPC services behind it,
 //! `error` everything that can go wrong and what a client is told of it.
 
 mod app;
 mod assets;
 mod error;
+mod faults;
 mod leaderboard;
 mod live;
 mod observe;
@@ -62,7 +63,8 @@ pub async fn serve(
     backends.check()?;
     let app = Arc::new(App::new(&backends, settings, &telemetry, lifecycle.clone()));
     let refusal = refuse::refusal(&telemetry);
-    let router = router::router(Arc::clone(&app), telemetry);
+    faults::tell(&app, &lifecycle);
+    let router = router::router(Arc::clone(&app), telemetry, &lifecycle);
     let helpers = async {
         tokio::join!(first_answers(&app, &lifecycle), live::poll(&app.live, &app.upstreams))
     };

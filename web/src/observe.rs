@@ -11,7 +11,14 @@ use std::{
     time::Duration,
 };
 
-use axum::response::Response;
+use axum::{
+    body::{Body, Bytes, HttpBody},
+    response::Response,
+};
+use emojivoto_runtime::{
+    Error as BoxError,
+    faults::{Injected, Reset},
+};
 use emojivoto_telemetry::{
     Context, KeyValue, Observed, Operation, Side, Telemetry, Value, WithContext, attribute,
     is_recorded,
@@ -29,6 +36,9 @@ use crate::{error::Error, routes::route};
 
 /// Not a status that anybody gets: the client went away before its answer. As nginx writes it.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// Not one either: web closed the connection instead of answering. As nginx writes it.
+const CLOSED_WITHOUT_RESPONSE: u16 = 444;
 
 /// What clients send is kept no longer than this, in bytes: lines and spans wait in memory for who takes them.
 const MAX_TEXT: usize = 1024;
@@ -61,19 +71,23 @@ impl<S> Observe<S> {
 
 impl<S, B> Service<Request<B>> for Observe<S>
 where
-    S: Service<Request<B>, Response = Response>,
+    S: Service<Request<Body>, Response = Response, Error = BoxError>,
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     type Response = Response;
-    type Error = S::Error;
+    type Error = BoxError;
     type Future = Answering<S::Future>;
 
-    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), S::Error>> {
+    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<B>) -> Answering<S::Future> {
         let exchange = Exchange::start(&self.observer, &request);
-        Answering { answer: exchange.run(self.inner.call(request)), exchange: Some(exchange) }
+        Answering {
+            answer: exchange.run(self.inner.call(request.map(Body::new))),
+            exchange: Some(exchange),
+        }
     }
 }
 
@@ -86,17 +100,19 @@ pin_project! {
     }
 }
 
-impl<F: Future<Output = Result<Response, E>>, E> Future for Answering<F> {
-    type Output = Result<Response, E>;
+impl<F: Future<Output = Result<Response, BoxError>>> Future for Answering<F> {
+    type Output = Result<Response, BoxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let response = ready!(this.answer.poll(cx))?;
+        let response = ready!(this.answer.poll(cx));
         if let Some(mut exchange) = this.exchange.take() {
-            exchange.observed.status = Some(response.status());
-            exchange.observed.error = response.extensions().get().cloned();
+            match &response {
+                Ok(response) => exchange.observed.answered(response),
+                Err(error) => exchange.observed.reset = error.downcast_ref().cloned(),
+            }
         }
-        Poll::Ready(Ok(response))
+        Poll::Ready(response)
     }
 }
 
@@ -113,6 +129,8 @@ struct Exchange {
     user_agent: Option<HeaderValue>,
     status: Option<StatusCode>,
     error: Option<Arc<Error>>,
+    fault: Option<Injected>,
+    reset: Option<Reset>,
 }
 
 impl Exchange {
@@ -138,8 +156,23 @@ impl Exchange {
             user_agent: header(header::USER_AGENT),
             status: None,
             error: None,
+            fault: None,
+            reset: None,
         };
         Operation::start(context, exchange)
+    }
+
+    fn answered(&mut self, response: &Response) {
+        self.status = Some(response.status());
+        self.error = response.extensions().get().cloned();
+        self.fault = response.extensions().get().cloned();
+    }
+
+    /// The fault that struck it, here or where web asked.
+    fn fault(&self) -> Option<&str> {
+        let here = self.fault.as_ref().or(self.reset.as_ref().map(|Reset(why)| why));
+        let there = || self.error.as_deref().and_then(Error::fault);
+        here.map(|why| why.rules.as_str()).or_else(there)
     }
 
     /// A line in the log, with what went wrong if something did on our side. Test suites of meshes
@@ -151,16 +184,23 @@ impl Exchange {
         // The target alone, also where HTTP/2 sends it with scheme and host.
         let target = self.uri.path_and_query().map_or(self.uri.path(), PathAndQuery::as_str);
         let target = shortened(target);
-        let status = self.status.map_or(CLIENT_CLOSED_REQUEST, |status| status.as_u16());
+        let status = match (self.status, &self.reset) {
+            (Some(status), _) => status.as_u16(),
+            (None, Some(_)) => CLOSED_WITHOUT_RESPONSE,
+            (None, None) => CLIENT_CLOSED_REQUEST,
+        };
         let milliseconds = took.as_secs_f64() * 1_000.0;
-        let error = self.error.as_deref().filter(|_| failed);
+        let error = self.error.as_deref().map(|error| error as &dyn std::error::Error);
+        let reset = self.reset.as_ref().map(|reset| reset as &dyn std::error::Error);
+        let error = error.or(reset).filter(|_| failed);
         macro_rules! line {
             ($level:expr) => {
                 tracing::event!(
                     target: "web",
                     $level,
                     {
-                        error = error.map(|error| error as &dyn std::error::Error),
+                        error,
+                        fault = self.fault(),
                         http.request.method = known,
                         http.request.method_original = original,
                         http.route = self.route,
@@ -174,6 +214,11 @@ impl Exchange {
         if failed { line!(Level::WARN) } else { line!(Level::INFO) }
     }
 
+    /// Why there is no status.
+    fn without_status(&self) -> &'static str {
+        if self.reset.is_some() { "reset" } else { "cancelled" }
+    }
+
     /// The method, if there is such a one, or else what stands for it, and what it was.
     fn known_method(&self) -> (&'static str, Option<&str>) {
         let known = known(&self.method);
@@ -184,11 +229,12 @@ impl Exchange {
 impl Observed for Exchange {
     fn ended(&mut self, took: Duration, context: &Context) -> bool {
         // A client that goes away has not been failed.
-        let failed = self.status.is_some_and(|status| status.is_server_error());
+        let failed =
+            self.status.is_some_and(|status| status.is_server_error()) || self.reset.is_some();
         if self.observer.telemetry.logs_request(failed) {
             self.log(took, failed, context);
         }
-        let outcome = self.status.map_or(Outcome::None("cancelled"), Outcome::Status);
+        let outcome = self.status.map_or(Outcome::None(self.without_status()), Outcome::Status);
         self.counted.ended(outcome, took, context);
         failed
     }
@@ -206,7 +252,7 @@ impl Observed for Exchange {
         let error = match status {
             Some(status) if status < 500 => None,
             Some(status) => Some(status.to_string().into()),
-            None => Some(Value::from("cancelled")),
+            None => Some(Value::from(self.without_status())),
         };
         [
             Some(KeyValue::new(attribute::HTTP_REQUEST_METHOD, method)),

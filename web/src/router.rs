@@ -9,6 +9,10 @@ use axum::{
     response::Response,
     routing::{any, get, post},
 };
+use emojivoto_runtime::{
+    Lifecycle,
+    faults::{Injecting, Working},
+};
 use emojivoto_telemetry::Telemetry;
 use http::{HeaderName, HeaderValue, header};
 use tower::util::MapResponse;
@@ -18,6 +22,7 @@ use crate::{
     app::App,
     assets,
     error::Error,
+    faults::Http,
     observe::Observe,
     routes::{api, kept, pages},
     vote::MAX_BODY_BYTES,
@@ -28,10 +33,12 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
     img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// What [`router`] makes.
-pub(crate) type Front = Observe<MapResponse<Router, fn(Response) -> Response>>;
+pub(crate) type Front =
+    Observe<MapResponse<Injecting<Working<Router>, Http>, fn(Response) -> Response>>;
 
 /// All routes, with what is around them.
-pub(crate) fn router(app: Arc<App>, telemetry: Telemetry) -> Front {
+pub(crate) fn router(app: Arc<App>, telemetry: Telemetry, lifecycle: &Lifecycle) -> Front {
+    let faults = Http(Arc::clone(&app));
     let error_pages = middleware::map_response_with_state(Arc::clone(&app), pages::error_page);
     // A body is read no further than this.
     let body_limit = DefaultBodyLimit::max(MAX_BODY_BYTES);
@@ -71,6 +78,7 @@ pub(crate) fn router(app: Arc<App>, telemetry: Telemetry) -> Front {
         .route("/api/{*nothing}", any(not_found));
     let router = compressed.merge(uncompressed).merge(api).with_state(app);
     // Around the router, not layers of it: each of those is boxed, and cloned for each request.
+    let router = Injecting::new(Working::new(router, lifecycle), faults, lifecycle);
     let router = MapResponse::new(router, with_headers as _);
     // Outermost, so that what is seen is what was sent.
     Observe::new(router, telemetry)

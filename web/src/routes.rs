@@ -4,21 +4,7 @@ pub(crate) mod api;
 pub(crate) mod kept;
 pub(crate) mod pages;
 
-/// The templates of all addresses, by which requests are told apart in metrics and traces.
-pub(crate) const ROUTES: &[&str] = &[
-    "/",
-    "/vote",
-    "/picked",
-    "/leaderboard",
-    "/leaderboard/live",
-    "/static/{file}",
-    "/img/favicon.ico",
-    "/favicon.ico",
-    "/api/list",
-    "/api/leaderboard",
-    "/api/vote",
-    "/openapi.json",
-];
+use emojivoto_proto::ROUTES;
 
 /// The one that leads to a path, if there is one.
 pub(crate) fn route(path: &str) -> Option<&'static str> {

@@ -18,12 +18,15 @@ use emojivoto_proto::{
     },
     voting::{self, Method, ResultsRequest, ResultsResponse, VoteRequest, VoteResponse},
 };
-use emojivoto_runtime::settings::HostPort;
+use emojivoto_runtime::{faults::HEADER as FAULT, settings::HostPort};
 use emojivoto_telemetry::{
     Telemetry,
     prometheus::metrics::{family::Family, gauge::Gauge},
 };
-use http::uri::{Authority, PathAndQuery};
+use http::{
+    HeaderValue,
+    uri::{Authority, PathAndQuery},
+};
 use pick_first::PickFirst;
 use replicas::Replicas;
 use tonic::{Code, Status};
@@ -44,6 +47,8 @@ pub(crate) struct CallError {
     pub(crate) code: Code,
     /// What came back, from there or from the way there.
     source: Box<dyn Error + Send + Sync>,
+    /// Which fault did it, if it says so.
+    pub(crate) fault: Option<HeaderValue>,
 }
 
 impl CallError {
@@ -53,7 +58,8 @@ impl CallError {
             Code::Cancelled => Code::DeadlineExceeded,
             code => code,
         };
-        Self { service, code, source: status.into() }
+        let fault = status.metadata().as_ref().get(FAULT).cloned();
+        Self { service, code, source: status.into(), fault }
     }
 }
 
@@ -103,6 +109,16 @@ impl Upstreams {
             emoji,
             voting,
         }
+    }
+
+    /// How long a backend may take to answer a call.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.voting.timeout()
+    }
+
+    /// How often it was voted for an emoji from here.
+    pub(crate) fn votes(&self, choice: Shortcode) -> u64 {
+        self.votes[choice.index()].started()
     }
 
     /// Every emoji of the ballot, in its order.

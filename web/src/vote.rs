@@ -26,7 +26,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
 
 /// How long a client may take to send a few bytes.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The key of a vote: that of the client or, where it sent none, a new one, so that whatever lies between here and
 /// voting-svc may send the vote again.

@@ -5,6 +5,7 @@ mod bad_input;
 mod bot;
 mod calls;
 mod drain;
+mod faults;
 mod grpc;
 mod live;
 mod logs;

@@ -132,7 +132,7 @@ fn is_the_doughnut(spans: &[Span]) {
     assert_eq!(events, [0, 0, 0, 0, 1]);
     let (name, attributes) = spans[4].events().remove(0);
     let message = attributes.attribute("exception.message");
-    assert_eq!((name, message), ("exception", Some("votes for this emoji fail on purpose")));
+    assert_eq!((name, message), ("exception", Some("on purpose, by the fault doughnut")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,7 +151,9 @@ async fn a_call_that_was_late_is_red_and_says_why() {
     assert_eq!(late.attribute("error.type"), Some("DEADLINE_EXCEEDED"));
     let (name, attributes) = late.events().remove(0);
     let message = attributes.attribute("exception.message");
-    assert_eq!((name, message), ("exception", Some("deadline has elapsed")));
+    assert_eq!(message, Some("on purpose, by the fault artificial-delay"));
+    assert_eq!(name, "exception");
+    assert_eq!(late.attribute("emojivoto.fault"), Some("artificial-delay"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::listen::{CannotListen, Role};
-use crate::{Error, Lifecycle, Limits, Rejected, Stop, admin::Services};
+use crate::{Error, Lifecycle, Limits, Rejected, Stop, admin::Services, faults::Injection};
 
 /// A running process, to which its services are added while it starts.
 #[derive(Debug)]
@@ -24,6 +24,7 @@ pub struct Process {
     services: Services,
     observability: Arc<Observability>,
     limits: (Limits, Rejected),
+    faults: Injection,
     running: Vec<Running>,
 }
 
@@ -36,7 +37,7 @@ struct Running {
 
 impl Process {
     /// One without services. Those that are added are observed by `observability`, and told of to `/ready` by
-    /// `services`. Each takes on as much as `limits` say.
+    /// `services`. Each takes on as much as `limits` say, and has the `faults` of the process.
     pub(super) fn new(
         role: Role,
         log_format: LogFormat,
@@ -44,8 +45,10 @@ impl Process {
         services: Services,
         observability: Arc<Observability>,
         limits: (Limits, Rejected),
+        faults: Injection,
     ) -> Self {
-        Self { log_format, role, admin, services, observability, limits, running: Vec::new() }
+        let running = Vec::new();
+        Self { log_format, role, admin, services, observability, limits, faults, running }
     }
 
     /// Listens on a port. `setting` names where it comes from, for the error.
@@ -78,7 +81,7 @@ impl Process {
         let (lifecycle, stop) = Lifecycle::new();
         self.services.add(name, stop.clone());
         let (limits, rejected) = self.limits.clone();
-        let lifecycle = lifecycle.limited(limits, rejected);
+        let lifecycle = lifecycle.limited(limits, rejected).with_faults(self.faults.clone());
         let telemetry = self.observability.service(name);
         let task = tokio::spawn(serve(lifecycle, telemetry));
         self.running.push(Running { name, stop, task });

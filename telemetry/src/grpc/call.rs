@@ -47,11 +47,6 @@ pub struct Call {
 }
 
 impl Call {
-    /// How long the caller waits, if it says so (`grpc-timeout`).
-    pub fn timeout(&self) -> Option<Duration> {
-        self.timeout
-    }
-
     /// Takes the status out of trailers, or of the headers that stand for them.
     pub(super) fn take_status(&mut self, trailers: &HeaderMap) {
         let status = trailers.get(Status::GRPC_STATUS);

@@ -27,6 +27,13 @@ pub struct Calls {
 #[derive(Debug, Clone, Copy)]
 pub struct CalledRpc(&'static ObservedRpc);
 
+impl CalledRpc {
+    /// How often a call of it was started.
+    pub fn started(&self) -> u64 {
+        self.0.counts.started.get()
+    }
+}
+
 impl Calls {
     /// Observes the calls to `server`, of the services in the encoded `descriptors`.
     pub fn new(telemetry: &Telemetry, descriptors: &[u8], server: &Authority) -> Self {

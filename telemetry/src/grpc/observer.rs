@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc};
 
 use http::{Request, Response};
 use tonic::{
-    Status,
+    Code, Status,
     body::Body,
     codegen::{Body as HttpBody, Bytes, StdError},
 };
@@ -59,7 +59,12 @@ impl Operation<Call> {
         mut self,
         answer: impl Future<Output = Result<Response<R>, E>>,
     ) -> Result<Response<ObservedBody<R>>, StdError> {
-        let (head, body) = self.run(answer).await.map_err(Into::into)?.into_parts();
+        let answer = self.run(answer).await;
+        if answer.is_err() {
+            // The stream is reset, which is what clients make of it (`PROTOCOL-HTTP2.md`, "Errors").
+            self.observed.code = Some(Code::Internal);
+        }
+        let (head, body) = answer.map_err(Into::into)?.into_parts();
         if head.headers.contains_key(Status::GRPC_STATUS) {
             // An error without a message has its status in the headers.
             self.observed.take_status(&head.headers);

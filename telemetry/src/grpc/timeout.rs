@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
-/// The value of `grpc-timeout`, if there is a valid one: up to eight digits and a unit (gRPC over HTTP/2, "Requests").
-pub(super) fn timeout(headers: &HeaderMap) -> Option<Duration> {
+/// How long a caller waits: the value of `grpc-timeout`, if there is a valid one, up to eight digits and a unit (gRPC over HTTP/2, "Requests").
+pub fn timeout(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get("grpc-timeout")?.to_str().ok()?;
     let (number, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
     let digits = number.len() <= 8 && number.bytes().all(|digit| digit.is_ascii_digit());

@@ -191,7 +191,8 @@ async fn a_vote_that_fails_leaves_a_line_and_one_that_counts_does_for_those_who_
     let doughnut = Shortcode::doughnut();
     let line = line_of(doughnut, &[]).await.expect("a line");
     assert!(line.contains(" WARN voting: Vote for [:doughnut:] failed "), "{line}");
-    assert!(line.ends_with(r#" error="votes for this emoji fail on purpose""#), "{line}");
+    let why = r#" fault="doughnut" error="on purpose, by the fault doughnut""#;
+    assert!(line.ends_with(why), "{line}");
     assert_eq!(line_of(doughnut, &[("REQUEST_LOG", "0")]).await, None);
     assert!(line_of(doughnut, &[("REQUEST_LOG", "0.000001")]).await.is_some());
 

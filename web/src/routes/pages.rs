@@ -79,6 +79,11 @@ pub(crate) async fn live(State(app): State<Arc<App>>) -> Result<Response, Error>
 
 /// Turns the [`Error`] that a page ended with, if it did, into a page that says so.
 pub(crate) async fn error_page(State(app): State<Arc<App>>, response: Response) -> Response {
+    as_page(&app, response)
+}
+
+/// The same without waiting for anything.
+pub(crate) fn as_page(app: &App, response: Response) -> Response {
     let Some(error) = response.extensions().get::<Arc<Error>>().cloned() else {
         return response;
     };

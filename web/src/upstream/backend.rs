@@ -47,6 +47,13 @@ pub(super) struct Rpc {
     observed: CalledRpc,
 }
 
+impl Rpc {
+    /// How often it was called.
+    pub(super) fn started(&self) -> u64 {
+        self.observed.started()
+    }
+}
+
 /// A backend.
 #[derive(Debug)]
 pub(super) struct Backend {
@@ -79,6 +86,11 @@ impl Backend {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         headers.insert(USER_AGENT, AGENT);
         Self { service, names, way, calls, timeout, headers }
+    }
+
+    /// How long it may take to answer a call.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// An RPC, by its path.
@@ -157,6 +169,6 @@ impl Backend {
     ) -> CallError {
         call.record_error(&*error);
         call.observed.ended_with(code);
-        CallError { service: self.service, code, source: error }
+        CallError { service: self.service, code, source: error, fault: None }
     }
 }

@@ -8,7 +8,8 @@ fn process() -> Process {
     let observability = Arc::new(Observability::new(|_| None).expect("nothing to fail"));
     let admin = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let (services, limits) = (Services::default(), (Limits::DEFAULT, Rejected::default()));
-    Process::new(Role::Suite, LogFormat::Text, admin, services, observability, limits)
+    let faults = Injection::default();
+    Process::new(Role::Suite, LogFormat::Text, admin, services, observability, limits, faults)
 }
 
 async fn until_stopped(lifecycle: Lifecycle) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! Durations as Go writes them, because that is what manifests written for v11 hold.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// The text is not a duration as Go writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +35,28 @@ pub fn timeout(text: &str) -> Result<Duration, &'static str> {
     let range = Duration::from_millis(1)..=Duration::from_hours(1);
     let timeout = go_duration(text).ok().filter(|duration| range.contains(duration));
     timeout.ok_or("expected a duration from 1ms to 1h, such as 150ms, 1.5s or 1m30s")
+}
+
+/// Shows a duration as [`go_duration`] reads it: a whole number of the largest unit that it is one of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Go(pub(crate) Duration);
+
+impl fmt::Display for Go {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [(u128, &str); 6] = [
+            (3_600_000_000_000, "h"),
+            (60_000_000_000, "m"),
+            (1_000_000_000, "s"),
+            (1_000_000, "ms"),
+            (1_000, "us"),
+            (1, "ns"),
+        ];
+        let nanoseconds = self.0.as_nanos();
+        let unit =
+            UNITS.iter().find(|(unit, _)| nanoseconds > 0 && nanoseconds.is_multiple_of(*unit));
+        let (unit, name) = unit.unwrap_or(&(1, "s"));
+        write!(f, "{}{name}", nanoseconds / unit)
+    }
 }
 
 fn split_where(text: &str, end: impl Fn(char) -> bool) -> (&str, &str) {
@@ -74,6 +96,14 @@ mod tests {
             ("2000µs", 2),
         ] {
             assert_eq!(go_duration(text).map(|d| d.as_millis()), Ok(millis), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_parses() {
+        for text in ["0s", "1ns", "1500us", "150ms", "90s", "7m", "25h"] {
+            let duration = go_duration(text).expect("a duration");
+            assert_eq!(Go(duration).to_string(), text);
         }
     }
 
