@@ -93,8 +93,8 @@ const NEEDS: [(&str, &[&str]); 22] = [
     ("job-of-linkerd", &["GRPCRoute"]),
 ];
 
-/// Components that no variant shows: an example that needs others.
-const UNSHOWN: [&str; 1] = ["voting-autoscaler"];
+/// Components that no variant shows: one that does nothing until somebody writes rules, and an example that needs others.
+const UNSHOWN: [&str; 2] = ["faults", "voting-autoscaler"];
 
 #[test]
 fn nothing_needs_more_of_a_cluster_than_it_says() {

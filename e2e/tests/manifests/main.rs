@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 mod components;
 mod contract;
+mod faults;
 mod namespace;
 mod rendered;
 mod restricted;

@@ -14,9 +14,16 @@ const COMBINED: [(&str, &str, &[&str]); 9] = [
     (
         "shared-votes",
         "base",
-        &["redis-votes", "client-balancing", "voting-autoscaler", "tracing", "prometheus"],
+        &[
+            "redis-votes",
+            "client-balancing",
+            "voting-autoscaler",
+            "faults",
+            "tracing",
+            "prometheus",
+        ],
     ),
-    ("durable-votes", "base", &["prometheus", "tracing", "durable-votes"]),
+    ("durable-votes", "base", &["prometheus", "tracing", "faults", "durable-votes"]),
     (
         "all-of-linkerd",
         "base",
@@ -29,6 +36,7 @@ const COMBINED: [(&str, &str, &[&str]); 9] = [
             "linkerd-resilience",
             "routes-per-rpc",
             "redis-votes",
+            "faults",
             "tracing",
             "prometheus-operator",
             "network-policy",
@@ -54,6 +62,7 @@ const COMBINED: [(&str, &str, &[&str]); 9] = [
         "base",
         &[
             "canary",
+            "faults",
             "istio-ambient",
             "istio-faults",
             "vote-bot-identity",
