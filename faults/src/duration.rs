@@ -21,9 +21,9 @@ pub fn go_duration(text: &str) -> Result<Duration, InvalidDuration> {
     while !rest.is_empty() {
         let (number, tail) = split_where(rest, |c| !c.is_ascii_digit() && c != '.');
         let (unit, tail) = split_where(tail, |c| c.is_ascii_digit() || c == '.');
-        let number: f64 = number.parse().map_err(|_| InvalidDuration)?;
-        let part = Duration::try_from_secs_f64(number * seconds_per(unit)?);
-        total = part.ok().and_then(|part| total.checked_add(part)).ok_or(InvalidDuration)?;
+        let nanoseconds = times(number, nanoseconds_per(unit)?).ok_or(InvalidDuration)?;
+        let part = Duration::from_nanos(nanoseconds);
+        total = total.checked_add(part).ok_or(InvalidDuration)?;
         rest = tail;
     }
     Ok(total)
@@ -63,14 +63,30 @@ fn split_where(text: &str, end: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(end).unwrap_or(text.len()))
 }
 
-fn seconds_per(unit: &str) -> Result<f64, InvalidDuration> {
+/// A decimal number times a whole one, to the whole number below: exactly, as Go does it, or what [`Go`] shows would not
+/// always be what was read.
+fn times(number: &str, unit: u64) -> Option<u64> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
+        return None;
+    }
+    let digits = |digits: &str| if digits.is_empty() { Some(0) } else { digits.parse().ok() };
+    let whole: u64 = digits(whole)?;
+    // No unit has more nanoseconds than these digits tell.
+    let fraction = &fraction[..fraction.len().min(18)];
+    let parts = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
+    let part = u128::from(digits(fraction)?) * u128::from(unit) / parts;
+    whole.checked_mul(unit)?.checked_add(u64::try_from(part).ok()?)
+}
+
+fn nanoseconds_per(unit: &str) -> Result<u64, InvalidDuration> {
     Ok(match unit {
-        "ns" => 1e-9,
-        "us" | "µs" | "μs" => 1e-6,
-        "ms" => 1e-3,
-        "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
+        "ns" => 1,
+        "us" | "µs" | "μs" => 1_000,
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000,
+        "m" => 60_000_000_000,
+        "h" => 3_600_000_000_000,
         _ => return Err(InvalidDuration),
     })
 }
@@ -94,6 +110,9 @@ mod tests {
             ("1500us", 1), // compared in milliseconds
             ("2000000ns", 2),
             ("2000µs", 2),
+            ("0.002s", 2),
+            ("1.9999999999999999999999s", 1_999),
+            ("2562047h47m16.854775807s", 9_223_372_036_854), // the longest that Go has
         ] {
             assert_eq!(go_duration(text).map(|d| d.as_millis()), Ok(millis), "{text}");
         }
@@ -101,7 +120,7 @@ mod tests {
 
     #[test]
     fn what_is_shown_parses() {
-        for text in ["0s", "1ns", "1500us", "150ms", "90s", "7m", "25h"] {
+        for text in ["0s", "1ns", "1500us", "150ms", "90s", "7m", "25h", "1234567890123456789ns"] {
             let duration = go_duration(text).expect("a duration");
             assert_eq!(Go(duration).to_string(), text);
         }

@@ -28,7 +28,8 @@ impl Rate {
         reason = "rates are above 0"
     )]
     pub(crate) fn new(per_second: f64) -> Self {
-        let interval = (1e9 / per_second).ceil() as u64;
+        // Rounded down, or a second would have room for one fewer than it says.
+        let interval = (1e9 / per_second) as u64;
         let tolerance = 1_000_000_000_u64.saturating_sub(interval);
         Self { interval, tolerance, next: AtomicU64::new(0) }
     }
@@ -73,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_rate_allows_a_second_at_once_and_then_as_many_as_it_says() {
-        for (rate, burst) in [(10.0, 10), (0.5, 1), (1.0, 1), (2.5, 2)] {
+        for (rate, burst) in [(10.0, 10), (0.5, 1), (1.0, 1), (2.5, 2), (3.0, 3), (7.0, 7)] {
             let limit = Rate::new(rate);
             let allowed = |from: Duration| (0..100).filter(|_| limit.allows(from)).count();
             assert_eq!(allowed(Duration::ZERO), burst, "{rate}");
