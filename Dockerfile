@@ -21,6 +21,8 @@ COPY proto/Cargo.toml proto/
 COPY net/Cargo.toml net/
 COPY faults/Cargo.toml faults/
 COPY telemetry/Cargo.toml telemetry/
+COPY style/Cargo.toml style/
+COPY zpages/Cargo.toml zpages/
 COPY runtime/Cargo.toml runtime/
 COPY emoji-svc/Cargo.toml emoji-svc/
 COPY voting-svc/Cargo.toml voting-svc/
@@ -38,7 +40,7 @@ RUN set -eu; \
     done; \
     for script in proto telemetry; do echo 'fn main() {}' > "$script/build.rs"; done; \
     mkdir all-in-one/benches voting-svc/benches; \
-    touch all-in-one/benches/faults.rs all-in-one/benches/overload.rs all-in-one/benches/vote.rs voting-svc/benches/stores.rs; \
+    touch all-in-one/benches/faults.rs all-in-one/benches/overload.rs all-in-one/benches/vote.rs all-in-one/benches/zpages.rs voting-svc/benches/stores.rs; \
     touch e2e/tests/api_server.rs e2e/tests/browser.rs e2e/tests/compose.rs e2e/tests/drills.rs e2e/tests/manifests.rs \
         e2e/tests/mesh.rs e2e/tests/observability.rs e2e/tests/openapi.rs e2e/tests/stores.rs; \
     cargo build --locked --profile dist --target "$(rustc --print host-tuple)" \
@@ -72,7 +74,7 @@ LABEL org.opencontainers.image.vendor="emojivoto" \
       org.opencontainers.image.version="${VERSION}"
 ENV PATH=/usr/local/bin
 USER 65532:65532
-# The admin port: /live, /ready and /metrics.
+# The admin port: the live page, /live, /ready and /metrics.
 EXPOSE 8801
 
 FROM service AS emoji-svc

@@ -70,6 +70,7 @@ impl Suite {
         line("leaderboard", format!("http://localhost:{}/leaderboard", web.port()));
         line("emoji-svc", format!("localhost:{}   gRPC", emoji.port()));
         line("voting-svc", format!("localhost:{}   gRPC", voting.port()));
+        line("live page", format!("http://localhost:{}   every RPC, and what fails", admin.port()));
         line("metrics", format!("http://localhost:{}/metrics", admin.port()));
         let bot = self.votes_per_second.map(|rate| format!("{rate} per second"));
         line("vote-bot", bot.unwrap_or_else(|| "off".to_owned()));

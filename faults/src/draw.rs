@@ -32,6 +32,13 @@ fn mix(state: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// The seed of a rule that has been given one, of its own: two rules with the same would strike the same requests. By
+/// FNV-1a, which is the same everywhere.
+pub(crate) fn seed_of(seed: u64, name: &str) -> u64 {
+    let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    seed ^ name.bytes().fold(0xcbf2_9ce4_8422_2325, hash)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

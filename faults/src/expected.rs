@@ -15,6 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde::Serialize;
+
 use crate::{About, Effect, Faults, Place, set::Active};
 use limits::{Admits, Coming};
 use path::{Met, Path, Timeouts, View};
@@ -47,9 +49,21 @@ pub struct Behind {
     /// RPCs, one step after the other. Those of a step are called at the same time, and all of them are waited for. If
     /// one fails, so does the route, without the steps after it.
     pub steps: Vec<Vec<Call>>,
-    /// The emoji that requests choose, by their shortcodes, each with its RPC and how often it is chosen: a weight, of
-    /// which only those above zero count. If there are none, requests choose no emoji.
+    /// The emoji that requests choose, by their shortcodes, each with its RPC and how often it was chosen: all alike, if
+    /// none was so far. Without any here, requests choose no emoji.
     pub choices: Vec<(&'static str, Place, f64)>,
+}
+
+impl Behind {
+    /// All RPCs that a request may lead to.
+    pub fn rpcs(&self) -> impl Iterator<Item = Place> {
+        let chosen = self.choices.iter().map(|(_, rpc, _)| *rpc);
+        let called = self.steps.iter().flatten().filter_map(|call| match call {
+            Call::To(place) => Some(*place),
+            Call::Vote => None,
+        });
+        called.chain(chosen)
+    }
 }
 
 /// What a route calls.
@@ -62,18 +76,19 @@ pub enum Call {
 }
 
 /// What calls should show, as if these were the only ones.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Expected {
     /// The names of the rules that take part, in the order in which they do.
     pub rules: Vec<String>,
     /// How many succeed.
     pub success: Ratio,
     /// How much longer they take, those that fail as well.
+    #[serde(rename = "added_latency_seconds")]
     pub added_latency: Latency,
 }
 
 /// A share, from 0 (none) to 1 (all).
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Ratio {
     /// That of very many calls, if it can be told.
     pub ratio: Option<f64>,
@@ -84,7 +99,7 @@ pub struct Ratio {
 }
 
 /// The quantiles of a latency.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Latency {
     /// Half of the calls take no longer.
     pub p50: Quantile,
@@ -95,9 +110,10 @@ pub struct Latency {
 }
 
 /// A quantile of a latency, in seconds.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Quantile {
     /// That of very many calls. Under limits of which nothing can be told, as if they let all through.
+    #[serde(rename = "value")]
     pub seconds: f64,
     /// With 99.9 %, together with `at_most`, so many calls have no lower one.
     pub at_least: f64,
@@ -106,11 +122,57 @@ pub struct Quantile {
 }
 
 impl Faults {
-    /// What calls to a place should show, of which RPCs stand behind it if it is a route.
-    pub fn expected(&self, place: Place, behind: Option<&Behind>, question: &Question) -> Expected {
+    /// What calls to places should show, of each of which it says which RPCs stand behind it if it is a route.
+    pub fn predict(
+        &self,
+        served: Vec<(Place, Behind)>,
+        question: &Question,
+    ) -> Vec<(Place, Expected)> {
+        let mut made = Vec::new();
+        let each = served
+            .into_iter()
+            .map(|(place, behind)| (place, self.expected(place, &behind, question, &mut made)));
+        each.collect()
+    }
+
+    /// What calls to a place should show. Many have the same rules, and what was `made` for one is that of another.
+    fn expected(
+        &self,
+        place: Place,
+        behind: &Behind,
+        question: &Question,
+        made: &mut Vec<(Prediction, (Ratio, Latency))>,
+    ) -> Expected {
+        let (rules, prediction) = self.prediction(place, behind, question);
+        let same = made.iter().find(|(other, _)| *other == prediction).map(|(_, shown)| *shown);
+        let (success, added_latency) = same.unwrap_or_else(|| {
+            let shown = prediction.make();
+            made.push((prediction, shown));
+            shown
+        });
+        Expected { rules, success, added_latency }
+    }
+
+    /// The names of the rules that take part in that, and how many succeed: at little cost, since nothing is drawn. Where
+    /// it would take luck to be in time, the bounds are wide.
+    pub fn success(
+        &self,
+        place: Place,
+        behind: &Behind,
+        question: &Question,
+    ) -> (Vec<String>, Ratio) {
+        let (rules, prediction) = self.prediction(place, behind, question);
+        (rules, prediction.success())
+    }
+
+    /// What is known of such calls, and the names of the rules that take part.
+    fn prediction(
+        &self,
+        place: Place,
+        behind: &Behind,
+        question: &Question,
+    ) -> (Vec<String>, Prediction) {
         let calls = question.calls.clamp(1, MAX_CALLS);
-        let none = Behind::default();
-        let behind = behind.unwrap_or(&none);
         let timeouts = Timeouts { caller: question.timeout, behind: behind.timeout };
         let mut paths = self.paths(place, behind, question);
         self.settle_limits(&mut paths, calls, question, timeouts);
@@ -120,13 +182,18 @@ impl Faults {
                 rules.push(met.active.rule.name.clone());
             }
         }
-        let (success, added_latency) = Prediction { paths, calls, timeouts }.make();
-        Expected { rules, success, added_latency }
+        (rules, Prediction { paths, calls, timeouts })
     }
 
     /// The ways that requests go, one for each emoji that they may choose.
     fn paths(&self, place: Place, behind: &Behind, question: &Question) -> Vec<Path> {
-        let chosen: Vec<_> = behind.choices.iter().filter(|(_, _, weight)| *weight > 0.0).collect();
+        // Before there are any, all alike.
+        let total: f64 = behind.choices.iter().map(|(_, _, weight)| weight).sum();
+        let weigh = |(emoji, rpc, weight): &(&'static str, Place, f64)| {
+            (*emoji, *rpc, if total > 0.0 { *weight } else { 1.0 })
+        };
+        let chosen = behind.choices.iter().map(weigh).filter(|(_, _, weight)| *weight > 0.0);
+        let chosen: Vec<_> = chosen.collect();
         let total: f64 = chosen.iter().map(|(_, _, weight)| weight).sum();
         let path = |choice: Option<(&str, Place)>, weight| {
             let emoji = choice.map(|(emoji, _)| emoji);
@@ -143,7 +210,7 @@ impl Faults {
         if chosen.is_empty() {
             return vec![path(None, 1.0)];
         }
-        let of_choice = |(emoji, rpc, weight): &&(&'static str, Place, f64)| {
+        let of_choice = |(emoji, rpc, weight): &(&'static str, Place, f64)| {
             path(Some((*emoji, *rpc)), weight / total)
         };
         chosen.iter().map(of_choice).collect()

@@ -25,4 +25,4 @@ pub use limit::Permit;
 pub use parse::{Invalid, MAX_RULES, MAX_TEXT, parse};
 pub use places::{About, Place, Places};
 pub use rule::{Effect, Failure, Rule};
-pub use set::{End, Faults, Here, Strike};
+pub use set::{End, Faults, Here, InForce, Strike};

@@ -34,6 +34,18 @@ impl Rate {
         Self { interval, tolerance, next: AtomicU64::new(0) }
     }
 
+    /// In nanoseconds, from one request to the next.
+    #[expect(clippy::cast_precision_loss, reason = "nobody waits for months")]
+    pub(crate) fn interval(&self) -> f64 {
+        self.interval as f64
+    }
+
+    /// How many may come at once.
+    #[expect(clippy::cast_precision_loss, reason = "no more than a million")]
+    pub(crate) fn burst(&self) -> f64 {
+        (1 + self.tolerance / self.interval) as f64
+    }
+
     /// Whether one may come now: so long after the beginning.
     pub(crate) fn allows(&self, now: Duration) -> bool {
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
@@ -76,8 +88,10 @@ mod tests {
     fn a_rate_allows_a_second_at_once_and_then_as_many_as_it_says() {
         for (rate, burst) in [(10.0, 10), (0.5, 1), (1.0, 1), (2.5, 2), (3.0, 3), (7.0, 7)] {
             let limit = Rate::new(rate);
-            let allowed = |from: Duration| (0..100).filter(|_| limit.allows(from)).count();
+            let allowed =
+                |from: Duration| (0..100).map(|_| u32::from(limit.allows(from))).sum::<u32>();
             assert_eq!(allowed(Duration::ZERO), burst, "{rate}");
+            assert_eq!(limit.burst().to_bits(), f64::from(burst).to_bits(), "{rate}");
             let mut over_ten_seconds = 0;
             for millisecond in 0..10_000 {
                 over_ten_seconds += usize::from(limit.allows(Duration::from_millis(millisecond)));

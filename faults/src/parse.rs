@@ -299,7 +299,7 @@ impl Reader<'_> {
 
     fn failure(&self) -> Result<Option<Failure>, Invalid> {
         let named = |value| {
-            let expected = "a code of gRPC other than OK, such as UNAVAILABLE";
+            let expected = "a code of gRPC in capitals, other than OK, such as UNAVAILABLE";
             let name = self.text(value, "code", expected)?;
             Code::named(name).ok_or_else(|| self.wrong(value, "code", expected))
         };

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fmt::Write as _,
+    fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 
 use crate::{
     Delay, Effect, Failure, Permit, Place, Places, Rule,
-    draw::{For, draw},
+    draw::{For, draw, seed_of},
     duration::Go,
     limit::{Concurrency, Rate},
     places::About,
@@ -49,6 +49,8 @@ struct Set {
     rules: Vec<Arc<Active>>,
     /// By path. Where no rule strikes there is no entry.
     at: HashMap<String, Arc<At>>,
+    /// When others were in force last, if that was not before all requests.
+    since: Option<Instant>,
 }
 
 /// The rules that strike requests for a place, in their order.
@@ -70,6 +72,25 @@ pub(crate) struct Active {
     count: Arc<AtomicU64>,
     rate: Option<Rate>,
     in_flight: Concurrency,
+}
+
+/// A rule in force, and how it is doing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InForce {
+    /// What it says.
+    pub rule: Rule,
+    /// `strikes`, `begins in 30s`, `strikes for 5m more`, `is over`.
+    pub state: String,
+    /// How many requests it has struck.
+    pub struck: u64,
+}
+
+impl fmt::Display for InForce {
+    /// As it is written in a set; how it is doing, in a comment.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rule, state, struck } = self;
+        write!(f, "# {state}, has struck {struck} times\n{rule}")
+    }
 }
 
 /// What happens to a request.
@@ -112,9 +133,10 @@ impl Faults {
         &self.places
     }
 
-    /// Adds to the rules that the process has by itself. Of the same name, the last one counts.
+    /// Adds to the rules that the process has by itself, before it serves what they are for. Of the same name, the last
+    /// one counts.
     pub fn base(&self, rules: Vec<Rule>) {
-        self.change(|sources| {
+        self.change(None, |sources| {
             sources.base.retain(|old| rules.iter().all(|rule| rule.name != old.name));
             sources.base.extend(rules);
         });
@@ -122,15 +144,23 @@ impl Faults {
 
     /// Adds to them what another process does by itself, as far as is known here: it does not replace anything.
     pub fn assume(&self, rules: Vec<Rule>) {
-        self.change(|sources| {
+        self.change(None, |sources| {
             let known: Vec<_> = sources.base.iter().map(|rule| rule.name.clone()).collect();
             sources.base.extend(rules.into_iter().filter(|rule| !known.contains(&rule.name)));
         });
     }
 
+    /// Says that there were no requests so far: what is in force now is so from the start.
+    pub fn begin(&self) {
+        let _changes = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let set = self.current.load();
+        let (rules, at) = (set.rules.clone(), set.at.clone());
+        self.current.store(Arc::new(Set { rules, at, since: None }));
+    }
+
     /// Replaces all that was given so far. Rules that stay the same go on as they were.
     pub fn replace(&self, rules: Vec<Rule>) {
-        self.change(|sources| {
+        self.change(Some(Instant::now()), |sources| {
             sources.given = rules;
             sources.removed.clear();
         });
@@ -138,7 +168,7 @@ impl Faults {
 
     /// Removes a rule until others are given. `false` if there is none of this name.
     pub fn remove(&self, name: &str) -> bool {
-        self.change(|sources| {
+        self.change(Some(Instant::now()), |sources| {
             let given = sources.given.len();
             sources.given.retain(|rule| rule.name != name);
             let of_base = sources.base.iter().any(|rule| rule.name == name);
@@ -150,7 +180,8 @@ impl Faults {
         })
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut Sources) -> T) -> T {
+    /// Changes them, at this moment, if not before all requests.
+    fn change<T>(&self, at: Option<Instant>, change: impl FnOnce(&mut Sources) -> T) -> T {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = change(&mut sources);
         let Sources { base, given, removed } = &*sources;
@@ -164,8 +195,12 @@ impl Faults {
             let same = old.rules.iter().find(|active| active.rule == *rule);
             same.cloned().unwrap_or_else(|| Arc::new(self.activate(rule, now)))
         };
-        let set = Set::new(rules.map(active).collect(), &self.places);
-        self.current.store(Arc::new(set));
+        let rules: Vec<_> = rules.map(active).collect();
+        let same = rules.len() == old.rules.len()
+            && rules.iter().zip(&old.rules).all(|(new, old)| Arc::ptr_eq(new, old));
+        let since = if same { old.since } else { at.or(old.since) };
+        let set = Set::new(rules, &self.places);
+        self.current.store(Arc::new(Set { since, ..set }));
         outcome
     }
 
@@ -176,7 +211,7 @@ impl Faults {
         };
         Active {
             rule: rule.clone(),
-            seed: rule.seed.unwrap_or_else(rand::random),
+            seed: rule.seed.map_or_else(rand::random, |seed| seed_of(seed, &rule.name)),
             began: now,
             drawn: AtomicU64::new(0),
             struck: AtomicU64::new(0),
@@ -212,16 +247,21 @@ impl Faults {
         set.at.get(path).cloned().map(Here)
     }
 
-    /// The rules in force, as they are written in a set; how each is doing, in comments.
-    pub fn in_force(&self, now: Instant) -> String {
-        let mut text = String::new();
-        for active in &self.current.load().rules {
-            let comma = if text.is_empty() { "" } else { "\n" };
-            let struck = active.struck.load(Relaxed);
-            let state = active.state(now);
-            let _ = write!(text, "{comma}# {state}, has struck {struck} times\n{}", active.rule);
-        }
-        text
+    /// The rules in force, in their order.
+    pub fn in_force(&self, now: Instant) -> Vec<InForce> {
+        let in_force = |active: &Arc<Active>| InForce {
+            rule: active.rule.clone(),
+            state: active.state(now),
+            struck: active.struck.load(Relaxed),
+        };
+        self.current.load().rules.iter().map(in_force).collect()
+    }
+
+    /// Since when the same rules strike: none has come, gone, begun or ended since. None, if that is so since the start.
+    pub fn unchanged_since(&self, now: Instant) -> Option<Instant> {
+        let set = self.current.load();
+        let turns = set.rules.iter().flat_map(|active| active.turns());
+        turns.filter(|turn| *turn <= now).chain(set.since).max()
     }
 
     /// The rules that strike a request for a place about an emoji now.
@@ -257,7 +297,7 @@ impl Set {
                 at.insert(path(place), Arc::new(At { rules: here, asks_for_emoji }));
             }
         }
-        Self { rules, at }
+        Self { rules, at, since: None }
     }
 }
 
@@ -273,6 +313,13 @@ impl Active {
         let since = now.saturating_duration_since(self.began);
         let over = self.rule.lasts.is_some_and(|lasts| since >= self.rule.start + lasts);
         since >= self.rule.start && !over
+    }
+
+    /// When it begins and ends, if it does so by itself.
+    fn turns(&self) -> impl Iterator<Item = Instant> {
+        let Rule { start, lasts, .. } = self.rule;
+        let begins = (!start.is_zero()).then(|| self.began + start);
+        begins.into_iter().chain(lasts.map(|lasts| self.began + start + lasts))
     }
 
     fn state(&self, now: Instant) -> String {
@@ -367,7 +414,7 @@ mod tests {
 
     const JOY: &str = "/s.Voting/VoteJoy";
 
-    fn faults(text: &str) -> Faults {
+    fn places() -> Places {
         let rpc = |method| Place::Rpc { service: "s.Voting", method };
         let places = vec![
             (rpc("VoteJoy"), About::Emoji(":joy:")),
@@ -376,7 +423,11 @@ mod tests {
             (Place::Route("/"), About::Nothing),
             (Place::Route("/vote"), About::Choice),
         ];
-        let faults = Faults::new(Places::new(places, vec![":joy:", ":ghost:", ":100:"]));
+        Places::new(places, vec![":joy:", ":ghost:", ":100:"])
+    }
+
+    fn faults(text: &str) -> Faults {
+        let faults = Faults::new(places());
         faults.replace(parse(text, faults.places()).expect("a good set"));
         faults
     }
@@ -467,6 +518,50 @@ mod tests {
         );
     }
 
+    fn shown(faults: &Faults, now: Instant) -> String {
+        faults.in_force(now).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn rules_with_the_same_seed_strike_each_by_its_own_chance() {
+        let rule =
+            |name| format!("[[rule]]\nname = \"{name}\"\nshare = 0.5\ndelay = \"1ms\"\nseed = 7\n");
+        let faults = faults(&(rule("one") + &rule("other")));
+        let alone = (0..100).filter_map(|_| strike(&faults, "/", None));
+        let alone = alone.filter(|strike| strike.rules.len() == 1).count();
+        assert!((25..=75).contains(&alone), "{alone} of 100 by one of them alone");
+    }
+
+    #[test]
+    fn it_is_known_since_when_the_same_rules_strike() {
+        let rules = |text: &str, faults: &Faults| parse(text, faults.places()).expect("a good set");
+        let (joy, later) = (
+            "[[rule]]\nname = \"joy\"\nemoji = \":joy:\"\nreset = true\n",
+            "[[rule]]\nname = \"later\"\nreset = true\nstart = \"10s\"\nfor = \"1m\"\n",
+        );
+        let faults = Faults::new(places());
+        faults.replace(rules(joy, &faults));
+        faults.begin();
+        faults.base(rules("[[rule]]\nname = \"own\"\nreset = true\n", &faults));
+        assert_eq!(faults.unchanged_since(Instant::now()), None);
+        faults.replace(rules(joy, &faults));
+        assert_eq!(faults.unchanged_since(Instant::now()), None, "the same as before");
+        let before = Instant::now();
+        faults.replace(rules(&format!("{joy}{later}"), &faults));
+        let now = Instant::now();
+        let at = |seconds| faults.unchanged_since(now + Duration::from_secs(seconds));
+        let given = at(0).expect("a change");
+        assert!((before..=now).contains(&given));
+        assert_eq!(at(5), Some(given));
+        let began = at(15).expect("it has begun").saturating_duration_since(before);
+        assert!((10..11).contains(&began.as_secs()), "{began:?}");
+        let ended = at(80).expect("it is over").saturating_duration_since(before);
+        assert!((70..71).contains(&ended.as_secs()), "{ended:?}");
+        let removed = Instant::now();
+        assert!(faults.remove("joy"));
+        assert!(faults.unchanged_since(Instant::now()) >= Some(removed));
+    }
+
     #[test]
     fn a_rule_begins_and_ends_when_it_says() {
         let faults =
@@ -477,7 +572,7 @@ mod tests {
             let now = began + Duration::from_secs(seconds);
             assert_eq!(here.strike(None, now).is_some(), strikes, "after {seconds} s");
         }
-        let state = |seconds| faults.in_force(began + Duration::from_secs(seconds));
+        let state = |seconds| shown(&faults, began + Duration::from_secs(seconds));
         assert!(state(5).contains("# begins in 4s, has struck 2 times"), "{}", state(5));
         assert!(state(65).contains("# strikes for 4s more"), "{}", state(65));
         assert!(state(75).contains("# is over"), "{}", state(75));
@@ -544,7 +639,7 @@ mod tests {
             [[rule]]\nname = \"f\"\ndelay = { mean = \"1ms\", deviation = \"200us\" }\nreset = true\n";
         let faults = faults(text);
         let given = parse(text, faults.places()).expect("a good set");
-        let shown = faults.in_force(Instant::now());
+        let shown = shown(&faults, Instant::now());
         assert_eq!(parse(&shown, faults.places()), Ok(given), "{shown}");
     }
 }

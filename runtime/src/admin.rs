@@ -31,6 +31,11 @@ impl Services {
         self.added().services.push((name, stop));
     }
 
+    /// What they are called.
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        self.added().services.iter().map(|(name, _)| *name).collect()
+    }
+
     /// Says that no more will be added.
     pub(crate) fn complete(&self) {
         self.added().complete = true;
@@ -56,7 +61,6 @@ impl Services {
 /// in the format that is asked for.
 pub(crate) fn router(services: Services, observability: Arc<Observability>) -> Router {
     Router::new()
-        .route("/", get("/live\n/ready\n/metrics\n/faults\n/expected\n"))
         .route("/live", get("live\n"))
         .route("/ready", get(ready).with_state(services))
         .route("/metrics", get(scrape).with_state(observability))

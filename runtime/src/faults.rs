@@ -2,7 +2,7 @@
 //!
 //! `places` are what can be struck, `settings` where rules come from at start, `file` where they come from later, `admin`
 //! how they are looked at and changed, `layer` what they do to a request, `stall` half an answer, `work` what is done for
-//! nobody, `metrics` what is counted of it all. What a rule is, and when it strikes, is `emojivoto_faults`'.
+//! nobody, `zpages` what the live page shows of them, `metrics` what is counted of it all. What a rule is, and when it strikes, is `emojivoto_faults`'.
 
 pub(crate) mod admin;
 mod file;
@@ -12,10 +12,14 @@ mod places;
 mod settings;
 mod stall;
 mod work;
+mod zpages;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
 };
 
 pub use emojivoto_faults::{
@@ -23,12 +27,14 @@ pub use emojivoto_faults::{
 };
 use emojivoto_faults::{Expected, Faults, Question};
 use emojivoto_proto::Shortcode;
+pub use emojivoto_telemetry::Injected;
 use emojivoto_telemetry::{
     Telemetry,
     prometheus::metrics::{counter::Counter, gauge::Gauge},
 };
 use http::HeaderName;
-pub use layer::{Face, Injected, Injecting, Reset};
+pub(crate) use layer::Held;
+pub use layer::{Face, Injecting, Reset, Stalls};
 pub use places::places;
 pub use settings::FaultArgs;
 pub use stall::Stalled;
@@ -50,7 +56,7 @@ pub fn doughnut(share: f64) -> Rule {
 }
 
 /// What stands behind a place of a service, as far as it calls others.
-type BehindPlace = Box<dyn Fn(Place) -> Option<Behind> + Send + Sync>;
+type BehindPlace = Arc<dyn Fn(Place) -> Option<Behind> + Send + Sync>;
 
 /// The faults of a process. Clones are handles to the same ones.
 #[derive(Clone)]
@@ -66,6 +72,10 @@ struct Shared {
     reloaded: Gauge,
     /// What the process serves.
     served: Mutex<Vec<(Vec<Place>, BehindPlace)>>,
+    /// What was chosen before calls are compared.
+    before: Mutex<zpages::Before>,
+    /// For how long those wait whose RPCs rules have struck: the shortest and the longest time, in nanoseconds.
+    patience: [AtomicU64; 2],
 }
 
 impl std::fmt::Debug for Injection {
@@ -84,8 +94,10 @@ impl Default for Injection {
 impl Injection {
     fn new(announce: bool) -> Self {
         let faults = Faults::new(places());
-        let (wasted, reloaded, served) = Default::default();
-        Self(Arc::new(Shared { faults, announce, wasted, reloaded, served }))
+        let (wasted, reloaded, served, before) = Default::default();
+        let patience = [AtomicU64::new(u64::MAX), AtomicU64::new(0)];
+        let shared = Shared { faults, announce, wasted, reloaded, served, before, patience };
+        Self(Arc::new(shared))
     }
 
     /// Adds what is counted of them to the metrics of a process, to which it can be added once.
@@ -115,6 +127,10 @@ impl Injection {
         tracing::info!("faults on purpose, given by {by}: {names}");
         self.0.faults.replace(rules);
         self.0.reloaded.set(1);
+        // Those who call now may be others.
+        let [shortest, longest] = &self.0.patience;
+        shortest.store(u64::MAX, Relaxed);
+        longest.store(0, Relaxed);
     }
 
     /// Says that the process serves these places, and what stands behind each.
@@ -124,22 +140,51 @@ impl Injection {
         behind: impl Fn(Place) -> Option<Behind> + Send + Sync + 'static,
     ) {
         let mut served = self.0.served.lock().unwrap_or_else(PoisonError::into_inner);
-        served.push((places, Box::new(behind)));
+        served.push((places, Arc::new(behind)));
     }
 
-    /// What calls to each place that the process serves should show.
-    fn expected(&self, question: &Question) -> Vec<(Place, Expected)> {
-        let served = self.0.served.lock().unwrap_or_else(PoisonError::into_inner);
-        let places = served
-            .iter()
-            .flat_map(|(places, behind)| places.iter().map(move |place| (*place, behind)));
-        let expected = |place, behind: &BehindPlace| {
-            self.0.faults.expected(place, behind(place).as_ref(), question)
+    /// What the process serves, with what stands behind it.
+    fn served(&self) -> Vec<(Place, Behind)> {
+        // A copy, so that nobody who serves something waits until all of this is told.
+        let served = self.0.served.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let behind_each = |(places, behind): &(Vec<Place>, BehindPlace)| {
+            let behind = |place: &Place| (*place, behind(*place).unwrap_or_default());
+            places.iter().map(behind).collect::<Vec<_>>()
         };
-        places.map(|(place, behind)| (place, expected(place, behind))).collect()
+        served.iter().flat_map(behind_each).collect()
     }
 
+    /// What calls to each place that the process serves should show. Where the question does not say how long callers of
+    /// RPCs wait, they wait for as long as they have said, if all have said the same.
+    fn expected(&self, question: &Question) -> Vec<(Place, Expected)> {
+        let (rpcs, routes) = self.served().into_iter().partition(|(place, _)| place.is_rpc());
+        let told = self.patience().filter(|(shortest, longest)| shortest == longest);
+        let timeout = question.timeout.or(told.map(|(timeout, _)| timeout));
+        let of_rpcs = Question { timeout, ..*question };
+        let mut expected = self.rules().predict(rpcs, &of_rpcs);
+        expected.extend(self.rules().predict(routes, question));
+        expected
+    }
+
+    /// For how long callers of RPCs wait, from the shortest to the longest time, if one has said so whose call a rule struck.
+    fn patience(&self) -> Option<(Duration, Duration)> {
+        let [shortest, longest] = self.0.patience.each_ref().map(|time| time.load(Relaxed));
+        let time = Duration::from_nanos;
+        (shortest <= longest).then(|| (time(shortest), time(longest)))
+    }
+
+    /// Takes notice of how long a caller waits.
+    fn waits(&self, timeout: Duration) {
+        let nanoseconds = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+        let [shortest, longest] = &self.0.patience;
+        shortest.fetch_min(nanoseconds, Relaxed);
+        longest.fetch_max(nanoseconds, Relaxed);
+    }
+
+    /// The rules in force, as text: a set that can be given again.
     fn in_force(&self) -> String {
-        self.0.faults.in_force(Instant::now())
+        let rules = self.0.faults.in_force(Instant::now());
+        let rules: Vec<_> = rules.iter().map(ToString::to_string).collect();
+        rules.join("\n")
     }
 }

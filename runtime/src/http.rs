@@ -300,6 +300,7 @@ where
                 ticket.permit = None;
                 ticket.stream = response.extensions_mut().remove();
             }
+            ticket.held = response.extensions_mut().remove();
             Ok(response.map(|body| Answer::new(body, ticket)))
         }))
     }

@@ -10,6 +10,7 @@ use std::{env, num::NonZeroU32, process::ExitCode, sync::Arc};
 use clap::{Args, Subcommand};
 use emojivoto_net::open_files;
 use emojivoto_telemetry::Observability;
+use emojivoto_zpages::{Sources, Zpages};
 pub use listen::{CannotListen, Role};
 use signals::Signals;
 pub use supervise::Process;
@@ -120,8 +121,16 @@ async fn live(
     let admin = listener.local_addr()?;
     let (injection, faults_file) = settings.faults.start()?;
     injection.register(&observability.service(role.name()));
+    let names = services.clone();
+    let zpages = Zpages::new(Sources {
+        name: role.name(),
+        observability: Arc::clone(&observability),
+        services: Box::new(move || names.names()),
+        faults: Box::new(injection.clone()),
+    });
     let app = admin::router(services.clone(), Arc::clone(&observability))
-        .merge(faults::admin::router(injection.clone(), settings.faults.faults_admin));
+        .merge(faults::admin::router(injection.clone(), settings.faults.faults_admin))
+        .merge(emojivoto_zpages::router(Arc::clone(&zpages)));
     // Never told to stop: it answers until the process is gone.
     let (admin_life, _admin_stop) = Lifecycle::new();
     let rejected = Rejected::register(&observability.service(role.name()));
@@ -148,6 +157,7 @@ async fn live(
     tokio::select! {
         failed = http::serve(listener, app, &admin_life) => Ok(failed?),
         never = faults_file => match never {},
+        never = zpages.run() => match never {},
         ended = running => ended,
     }
 }

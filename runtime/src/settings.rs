@@ -19,7 +19,7 @@ use crate::faults::FaultArgs;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Settings of every service")]
 pub struct Common {
-    /// Port of the admin server (/live, /ready, /metrics); 0 takes any free port
+    /// Port of the admin server (a live page at /, and /live, /ready, /metrics); 0 takes any free port
     #[arg(long, env, default_value = "8801", value_parser = port, global = true)]
     pub prom_port: u16,
 

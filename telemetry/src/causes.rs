@@ -3,7 +3,7 @@
 use std::error::Error;
 
 /// An error and its causes, in one line.
-pub(crate) fn causes(error: &dyn Error) -> String {
+pub fn causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -7,6 +7,7 @@
 mod causes;
 mod codes;
 mod export;
+mod failures;
 pub mod grpc;
 mod gzip;
 mod logs;
@@ -24,11 +25,13 @@ use std::{
     time::Duration,
 };
 
+pub use causes::causes;
 use export::Exports;
 pub use export::{Hosted, InvalidSetting, Settings};
+pub use failures::{Cause, Failure, Injected, Why, last_of};
 pub use gzip::gzip;
 pub use logs::{LogArgs, LogFormat, Logs, RequestLog};
-use metrics::Metrics;
+use metrics::{Counts, Figures, Metrics};
 pub use opentelemetry::{Context, KeyValue, Value, trace::WithContext};
 pub use opentelemetry_semantic_conventions::attribute;
 pub use operation::{Observed, Operation, Side};
@@ -36,6 +39,9 @@ pub use prometheus_client as prometheus;
 pub use service::Telemetry;
 pub use share::share;
 pub use spans::{Spans, is_recorded, record_error, set_attribute};
+
+/// The git commit of this build, or `unknown`.
+pub const REVISION: &str = env!("EMOJIVOTO_REVISION");
 
 /// An error at start; its chain of sources goes to the log.
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -103,6 +109,21 @@ impl Observability {
     /// All metrics of the process, as a scraper reads them.
     pub fn render(&self, format: metrics::Format) -> String {
         self.metrics.render(format)
+    }
+
+    /// What is counted of each RPC and route now, by their places in `figures`.
+    pub fn counts(&self, figures: &mut Figures) -> Vec<Counts> {
+        self.metrics.counts(figures)
+    }
+
+    /// The last failure of each kind, the newest first.
+    pub fn failures(&self) -> Vec<Failure> {
+        self.metrics.failures.last()
+    }
+
+    /// Adds to the metrics of the process.
+    pub fn register(&self, add: impl FnOnce(&mut prometheus::registry::Registry)) {
+        self.metrics.registry(add);
     }
 
     /// Exports what is left, for at most that long.

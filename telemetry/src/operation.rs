@@ -13,7 +13,7 @@ use opentelemetry::{
 use crate::spans;
 
 /// On which side of an operation a service is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Side {
     /// It answers.
     Server,

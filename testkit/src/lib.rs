@@ -9,6 +9,7 @@ pub mod bench;
 mod binary;
 pub mod collector;
 pub mod contract;
+mod hanging;
 mod holding;
 pub mod http;
 mod patience;
@@ -23,6 +24,7 @@ use std::{
 };
 
 pub use binary::{Binary, Run, behaves, healthcheck, refuses, reports_as, requires};
+pub use hanging::redis_that_hangs;
 pub use holding::Holding;
 pub use patience::{PATIENCE, within};
 pub use resending::Resending;

@@ -144,7 +144,7 @@ impl Client {
             Ok((status, _)) => exchange.observed.answered(*status),
             Err(error) => {
                 exchange.record_error(&**error);
-                exchange.observed.unanswered(error_type);
+                exchange.observed.unanswered(error_type, &**error);
             }
         }
         let context = exchange.context().clone();

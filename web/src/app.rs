@@ -10,12 +10,14 @@ use crate::{
     routes::kept::Answers,
     settings::{Backends, FrontEnd},
     upstream::Upstreams,
+    vote::Choices,
 };
 
 /// The front end, as its routes see it.
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) upstreams: Upstreams,
+    pub(crate) choices: Choices,
     pub(crate) live: Arc<Live>,
     pub(crate) kept: Answers,
     message_of_the_day: Option<String>,
@@ -30,6 +32,7 @@ impl App {
     ) -> Self {
         Self {
             upstreams: Upstreams::new(backends, settings.grpc_timeout, telemetry),
+            choices: Choices::default(),
             live: Live::new(settings.max_viewers, telemetry, lifecycle),
             kept: Answers::default(),
             // A blank one has nothing to say.

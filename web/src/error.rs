@@ -11,7 +11,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use emojivoto_proto::InvalidIdempotencyKey;
-use emojivoto_runtime::faults::HEADER as FAULT;
 use emojivoto_telemetry::record_error;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -129,7 +128,7 @@ impl Error {
     pub(crate) fn fault(&self) -> Option<&str> {
         match self {
             Self::BrokenOnPurpose(error) | Self::KeyOfAnother(error) | Self::Upstream(error) => {
-                error.fault.as_ref()?.to_str().ok()
+                error.fault()
             }
             _ => None,
         }
@@ -209,10 +208,6 @@ impl IntoResponse for Error {
         let mut response = (status, Json(Body { error: self.message() })).into_response();
         if let Some(seconds) = self.retry_after() {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
-        }
-        // Handed on, so that whoever looks at web alone does not take it for a real bug.
-        if let Some(fault) = self.fault().and_then(|fault| HeaderValue::from_str(fault).ok()) {
-            response.headers_mut().insert(FAULT, fault);
         }
         response.extensions_mut().insert(Arc::new(self));
         response

@@ -11,7 +11,8 @@ use emojivoto_runtime::{
     Lifecycle,
     faults::{Behind, Call, Face, Failure, Injected, Place, Stalled, doughnut},
 };
-use http::{Request, StatusCode};
+use emojivoto_telemetry::last_of;
+use http::{Request, StatusCode, header::CONTENT_TYPE};
 use http_body_util::{BodyExt as _, StreamBody};
 use tokio::time::timeout;
 
@@ -19,7 +20,7 @@ use crate::{
     app::App,
     error::Error,
     routes::{pages, route},
-    vote::{BODY_TIMEOUT, MAX_BODY_BYTES, Vote},
+    vote::{BODY_TIMEOUT, Counted, MAX_BODY_BYTES, Vote},
 };
 
 /// The requests of web.
@@ -34,17 +35,14 @@ impl Face<Body> for Http {
     }
 
     async fn choice(&self, request: Request<Body>) -> (Request<Body>, Option<String>) {
-        let (parts, body) = request.into_parts();
-        let (read, body) = begin(body).await;
-        // What is not whole chooses nothing.
-        let choice = match read {
-            Some(read) => {
-                let copy = Request::from_parts(parts.clone(), Body::from(read));
-                Vote::from_request(copy).await.ok().and_then(|vote| vote.choice)
-            }
-            None => None,
-        };
-        (Request::from_parts(parts, body), choice)
+        let (mut request, vote) = vote(request).await;
+        let choice = vote.and_then(|vote| vote.choice);
+        // Here and not when it is cast, since a rule may end it before.
+        if let Some(choice) = &choice {
+            self.0.choices.count(choice);
+            request.extensions_mut().insert(Counted);
+        }
+        (request, choice)
     }
 
     /// HTTP has no word for it.
@@ -71,6 +69,24 @@ impl Face<Body> for Http {
     fn stalled(&self, half: Stalled<Body>) -> Body {
         Body::new(half)
     }
+}
+
+/// The vote that a request holds, if it is whole, and the request, of which nothing is missing.
+async fn vote(request: Request<Body>) -> (Request<Body>, Option<Vote>) {
+    if !request.headers().contains_key(CONTENT_TYPE) {
+        let vote = Vote::from_query(request.uri()).ok();
+        return (request, vote);
+    }
+    let (parts, body) = request.into_parts();
+    let (read, body) = begin(body).await;
+    let vote = match read {
+        Some(read) => {
+            let copy = Request::from_parts(parts.clone(), Body::from(read));
+            Vote::from_request(copy).await.ok()
+        }
+        None => None,
+    };
+    (Request::from_parts(parts, body), vote)
 }
 
 /// Reads a body that may hold a vote: all of it, if it is no longer than one, and comes in time; and a body that has all of
@@ -106,6 +122,26 @@ async fn begin(mut body: Body) -> (Option<Bytes>, Body) {
     (read, Body::new(StreamBody::new(again)))
 }
 
+/// The rules that struck a request, here and where web asked for it.
+pub(crate) fn of(response: &Response) -> Option<String> {
+    let here = response.extensions().get().map(|Injected { rules, .. }| rules.as_str());
+    let there = response.extensions().get().and_then(|error: &Arc<Error>| error.fault());
+    let (Some(here), Some(there)) = (here, there) else {
+        return here.or(there).map(ToOwned::to_owned);
+    };
+    let mut rules: Vec<_> = here.split(", ").collect();
+    let more = there.split(", ").filter(|rule| !rules.contains(rule)).collect::<Vec<_>>();
+    rules.extend(more);
+    Some(rules.join(", "))
+}
+
+/// The rule that has ended a request, here or where web asked for it.
+pub(crate) fn by(response: &Response) -> Option<String> {
+    let there = response.extensions().get().and_then(|error: &Arc<Error>| error.fault());
+    let here = response.extensions().get().and_then(Injected::by);
+    there.and_then(last_of).or(here).map(ToOwned::to_owned)
+}
+
 /// Says what web serves and whom it asks for that, so that it can be predicted what faults do to it.
 pub(crate) fn tell(app: &Arc<App>, lifecycle: &Lifecycle) {
     let faults = lifecycle.faults();
@@ -137,13 +173,12 @@ fn behind(app: &App, place: Place) -> Option<Behind> {
     Some(Behind { timeout: app.upstreams.timeout(), steps, choices })
 }
 
-/// Which emoji are voted for, as far as one can tell by the votes so far: all alike, before there were any.
+/// Which emoji are voted for, as far as one can tell by the votes so far.
 fn choices(app: &App) -> Vec<(&'static str, Place, f64)> {
-    let votes: Vec<_> = Shortcode::all().map(|emoji| (emoji, app.upstreams.votes(emoji))).collect();
-    let none = votes.iter().all(|(_, count)| *count == 0);
-    #[expect(clippy::cast_precision_loss, reason = "nobody votes so often")]
-    let weight = |count: u64| if none { 1.0 } else { count as f64 };
-    let place =
-        |emoji: Shortcode| Place::Rpc { service: voting::SERVICE_NAME, method: emoji.rpc() };
-    votes.into_iter().map(|(emoji, count)| (emoji.as_str(), place(emoji), weight(count))).collect()
+    let choice = |emoji: Shortcode| {
+        let place = Place::Rpc { service: voting::SERVICE_NAME, method: emoji.rpc() };
+        #[expect(clippy::cast_precision_loss, reason = "nobody votes so often")]
+        (emoji.as_str(), place, app.choices.of(emoji) as f64)
+    };
+    Shortcode::all().map(choice).collect()
 }

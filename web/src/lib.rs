@@ -75,7 +75,7 @@ pub async fn serve(
 }
 
 async fn first_answers(app: &App, lifecycle: &Lifecycle) {
-    while let Err(error) = app.upstreams.leaderboard().await {
+    while let Err(error) = app.upstreams.answer().await {
         tracing::debug!(error = &error as &dyn std::error::Error, "waiting for the backends");
         tokio::time::sleep(FIRST_ANSWER_INTERVAL).await;
     }

@@ -18,6 +18,7 @@ use std::{
 use askama::Template as _;
 use axum::body::Bytes;
 use emojivoto_runtime::{Budget, Lifecycle, Permit};
+use emojivoto_style::event;
 use emojivoto_telemetry::{
     Telemetry,
     prometheus::{
@@ -245,13 +246,6 @@ async fn ask(upstreams: &Upstreams) -> Bytes {
     }
 }
 
-/// A server-sent event, as it is sent.
-fn event(name: &str, data: &str) -> Bytes {
-    // A carriage return is the one character that the data of an event cannot carry.
-    let data = data.replace('\r', "").replace('\n', "\ndata: ");
-    format!("event: {name}\ndata: {data}\n\n").into()
-}
-
 #[cfg(test)]
 mod tests {
     use std::{
@@ -276,14 +270,6 @@ mod tests {
 
     fn viewer(live: &Arc<Live>) -> Pin<Box<Events>> {
         Box::pin(live.watch().expect("a place"))
-    }
-
-    #[test]
-    fn an_event_has_a_field_for_each_line() {
-        assert_eq!(
-            event("board", "<p>\r\n\n</p>"),
-            "event: board\ndata: <p>\ndata: \ndata: </p>\n\n"
-        );
     }
 
     #[test]

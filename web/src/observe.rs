@@ -17,12 +17,12 @@ use axum::{
 };
 use emojivoto_runtime::{
     Error as BoxError,
-    faults::{Injected, Reset},
+    faults::{Reset, Stalls},
 };
 use emojivoto_telemetry::{
-    Context, KeyValue, Observed, Operation, Side, Telemetry, Value, WithContext, attribute,
-    is_recorded,
-    metrics::{HttpMetrics, HttpRequest, OTHER, Outcome, known},
+    Cause, Context, KeyValue, Observed, Operation, Side, Telemetry, Value, Why, WithContext,
+    attribute, is_recorded,
+    metrics::{CANCELLED, HttpMetrics, HttpRequest, OTHER, Outcome, known},
 };
 use http::{
     HeaderValue, Method, Request, StatusCode, Uri, Version, header,
@@ -32,7 +32,7 @@ use pin_project_lite::pin_project;
 use tower::Service;
 use tracing::Level;
 
-use crate::{error::Error, routes::route};
+use crate::{error::Error, faults, routes::route};
 
 /// Not a status that anybody gets: the client went away before its answer. As nginx writes it.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -109,7 +109,7 @@ impl<F: Future<Output = Result<Response, BoxError>>> Future for Answering<F> {
         if let Some(mut exchange) = this.exchange.take() {
             match &response {
                 Ok(response) => exchange.observed.answered(response),
-                Err(error) => exchange.observed.reset = error.downcast_ref().cloned(),
+                Err(error) => exchange.observed.reset(error.downcast_ref()),
             }
         }
         Poll::Ready(response)
@@ -129,7 +129,11 @@ struct Exchange {
     user_agent: Option<HeaderValue>,
     status: Option<StatusCode>,
     error: Option<Arc<Error>>,
-    fault: Option<Injected>,
+    /// The faults that struck it, here or where web asked.
+    fault: Option<String>,
+    /// The one of them that ended it.
+    by: Option<String>,
+    stalls: bool,
     reset: Option<Reset>,
 }
 
@@ -146,7 +150,7 @@ impl Exchange {
         let recorded = is_recorded(&context);
         let header = |name| headers.get(name).filter(|_| recorded).cloned();
         let exchange = Self {
-            counted: observer.metrics.start(method, ("http_route", route.unwrap_or(OTHER))),
+            counted: observer.metrics.start(method, route.unwrap_or(OTHER)),
             observer: Arc::clone(observer),
             method: method.clone(),
             uri: request.uri().clone(),
@@ -157,6 +161,8 @@ impl Exchange {
             status: None,
             error: None,
             fault: None,
+            by: None,
+            stalls: false,
             reset: None,
         };
         Operation::start(context, exchange)
@@ -165,14 +171,21 @@ impl Exchange {
     fn answered(&mut self, response: &Response) {
         self.status = Some(response.status());
         self.error = response.extensions().get().cloned();
-        self.fault = response.extensions().get().cloned();
+        self.fault = faults::of(response);
+        self.by = faults::by(response);
+        self.stalls = response.extensions().get::<Stalls>().is_some();
     }
 
-    /// The fault that struck it, here or where web asked.
-    fn fault(&self) -> Option<&str> {
-        let here = self.fault.as_ref().or(self.reset.as_ref().map(|Reset(why)| why));
-        let there = || self.error.as_deref().and_then(Error::fault);
-        here.map(|why| why.rules.as_str()).or_else(there)
+    fn reset(&mut self, reset: Option<&Reset>) {
+        self.fault = reset.map(|Reset(why)| why.rules.clone());
+        self.by = reset.and_then(|Reset(why)| why.by()).map(ToOwned::to_owned);
+        self.reset = reset.cloned();
+    }
+
+    /// Why it has no good answer.
+    fn error(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let error = self.error.as_deref().map(|error| error as _);
+        error.or(self.reset.as_ref().map(|reset| reset as _))
     }
 
     /// A line in the log, with what went wrong if something did on our side. Test suites of meshes
@@ -190,9 +203,7 @@ impl Exchange {
             (None, None) => CLIENT_CLOSED_REQUEST,
         };
         let milliseconds = took.as_secs_f64() * 1_000.0;
-        let error = self.error.as_deref().map(|error| error as &dyn std::error::Error);
-        let reset = self.reset.as_ref().map(|reset| reset as &dyn std::error::Error);
-        let error = error.or(reset).filter(|_| failed);
+        let error = self.error().filter(|_| failed);
         macro_rules! line {
             ($level:expr) => {
                 tracing::event!(
@@ -200,7 +211,7 @@ impl Exchange {
                     $level,
                     {
                         error,
-                        fault = self.fault(),
+                        fault = self.fault.as_deref(),
                         http.request.method = known,
                         http.request.method_original = original,
                         http.route = self.route,
@@ -214,9 +225,14 @@ impl Exchange {
         if failed { line!(Level::WARN) } else { line!(Level::INFO) }
     }
 
-    /// Why there is no status.
-    fn without_status(&self) -> &'static str {
-        if self.reset.is_some() { "reset" } else { "cancelled" }
+    /// How it ended: an answer of which half is missing has a status that says nothing.
+    fn outcome(&self) -> Outcome {
+        match (self.status, &self.reset) {
+            (Some(_), _) if self.stalls => Outcome::None("stall"),
+            (Some(status), _) => Outcome::Status(status),
+            (None, Some(_)) => Outcome::None("reset"),
+            (None, None) => Outcome::None("cancelled"),
+        }
     }
 
     /// The method, if there is such a one, or else what stands for it, and what it was.
@@ -229,13 +245,16 @@ impl Exchange {
 impl Observed for Exchange {
     fn ended(&mut self, took: Duration, context: &Context) -> bool {
         // A client that goes away has not been failed.
-        let failed =
-            self.status.is_some_and(|status| status.is_server_error()) || self.reset.is_some();
+        let outcome = self.outcome();
+        let failed = match outcome {
+            Outcome::Status(status) => status.is_server_error(),
+            Outcome::None(reason) => reason != CANCELLED,
+        };
         if self.observer.telemetry.logs_request(failed) {
             self.log(took, failed, context);
         }
-        let outcome = self.status.map_or(Outcome::None(self.without_status()), Outcome::Status);
-        self.counted.ended(outcome, took, context);
+        let why = Why { cause: self.error().map(Cause::Error), fault: self.by.as_deref() };
+        self.counted.ended(outcome, took, context, why);
         failed
     }
 
@@ -249,10 +268,10 @@ impl Observed for Exchange {
             self.host.as_ref().and_then(|host| Authority::try_from(host.as_bytes()).ok());
         let host = self.uri.authority().or(host.as_ref());
         let status = self.status.map(|status| status.as_u16());
-        let error = match status {
-            Some(status) if status < 500 => None,
-            Some(status) => Some(status.to_string().into()),
-            None => Some(Value::from(self.without_status())),
+        let error = match self.outcome() {
+            Outcome::Status(status) if !status.is_server_error() => None,
+            Outcome::Status(status) => Some(Value::from(status.as_u16().to_string())),
+            Outcome::None(reason) => Some(reason.into()),
         };
         [
             Some(KeyValue::new(attribute::HTTP_REQUEST_METHOD, method)),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use emojivoto_runtime::http::{Refusal, unavailable};
 use emojivoto_telemetry::{
-    Context, Side, Telemetry,
+    Cause, Context, Side, Telemetry, Why,
     metrics::{OTHER, Outcome},
 };
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
@@ -27,10 +27,11 @@ pub(crate) fn refusal<B>(
     );
     let body = Bytes::from(body);
     let request = move |request: Request<B>| {
-        let route = ("http_route", route(request.uri().path()).unwrap_or(OTHER));
+        let route = route(request.uri().path()).unwrap_or(OTHER);
         let counted = metrics.start(request.method(), route);
         let status = Outcome::Status(StatusCode::SERVICE_UNAVAILABLE);
-        counted.ended(status, Duration::ZERO, &Context::new());
+        let why = Why { cause: Some(Cause::Words(MESSAGE)), fault: None };
+        counted.ended(status, Duration::ZERO, &Context::new(), why);
         let mut response = unavailable(Body::empty());
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

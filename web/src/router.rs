@@ -11,8 +11,9 @@ use axum::{
 };
 use emojivoto_runtime::{
     Lifecycle,
-    faults::{Injecting, Working},
+    faults::{HEADER as FAULT, Injecting, Working},
 };
+use emojivoto_style::CONTENT_SECURITY_POLICY;
 use emojivoto_telemetry::Telemetry;
 use http::{HeaderName, HeaderValue, header};
 use tower::util::MapResponse;
@@ -22,15 +23,11 @@ use crate::{
     app::App,
     assets,
     error::Error,
-    faults::Http,
+    faults::{self, Http},
     observe::Observe,
     routes::{api, kept, pages},
     vote::MAX_BODY_BYTES,
 };
-
-/// Everything that a page needs comes from here, and nothing is inline.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-    img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// What [`router`] makes.
 pub(crate) type Front =
@@ -79,9 +76,22 @@ pub(crate) fn router(app: Arc<App>, telemetry: Telemetry, lifecycle: &Lifecycle)
     let router = compressed.merge(uncompressed).merge(api).with_state(app);
     // Around the router, not layers of it: each of those is boxed, and cloned for each request.
     let router = Injecting::new(Working::new(router, lifecycle), faults, lifecycle);
-    let router = MapResponse::new(router, with_headers as _);
+    let announces = lifecycle.faults().announces();
+    let headers = if announces { with_headers_and_fault } else { with_headers };
+    let router = MapResponse::new(router, headers as _);
     // Outermost, so that what is seen is what was sent.
     Observe::new(router, telemetry)
+}
+
+/// The same, and names the faults that struck where web asked: whoever looks at web alone shall not take them for a bug.
+fn with_headers_and_fault(response: Response) -> Response {
+    let mut response = with_headers(response);
+    if let Some(faults) = faults::of(&response)
+        && let Ok(faults) = HeaderValue::from_str(&faults)
+    {
+        response.headers_mut().insert(FAULT, faults);
+    }
+    response
 }
 
 /// Adds what every answer has, unless it says otherwise.

@@ -47,8 +47,10 @@ pub(crate) struct CallError {
     pub(crate) code: Code,
     /// What came back, from there or from the way there.
     source: Box<dyn Error + Send + Sync>,
+    /// Whether a status came back.
+    by_status: bool,
     /// Which fault did it, if it says so.
-    pub(crate) fault: Option<HeaderValue>,
+    fault: Option<HeaderValue>,
 }
 
 impl CallError {
@@ -59,7 +61,19 @@ impl CallError {
             code => code,
         };
         let fault = status.metadata().as_ref().get(FAULT).cloned();
-        Self { service, code, source: status.into(), fault }
+        Self { service, code, source: status.into(), by_status: false, fault }
+    }
+
+    /// Whether it is an answer of the service itself. Proxies on the way there say as well that it is away, or silent, but
+    /// no proxy knows of a fault.
+    fn is_answer(&self) -> bool {
+        let of_the_way = matches!(self.code, Code::Unavailable | Code::DeadlineExceeded);
+        self.fault.is_some() || (self.by_status && !of_the_way)
+    }
+
+    /// The fault that did it, if whoever was called says so.
+    pub(crate) fn fault(&self) -> Option<&str> {
+        self.fault.as_ref()?.to_str().ok()
     }
 }
 
@@ -116,11 +130,6 @@ impl Upstreams {
         self.voting.timeout()
     }
 
-    /// How often it was voted for an emoji from here.
-    pub(crate) fn votes(&self, choice: Shortcode) -> u64 {
-        self.votes[choice.index()].started()
-    }
-
     /// Every emoji of the ballot, in its order.
     pub(crate) async fn list(&self) -> Result<ListAllEmojiResponse, CallError> {
         self.emoji.call(&self.list, &ListAllEmojiRequest {}, None).await
@@ -148,10 +157,23 @@ impl Upstreams {
     pub(crate) async fn leaderboard(
         &self,
     ) -> Result<(ListAllEmojiResponse, ResultsResponse), CallError> {
+        let (ballot, results) = self.both().await;
+        Ok((ballot?, results?))
+    }
+
+    /// Asks both services whether they are there, which they also are if they fail.
+    pub(crate) async fn answer(&self) -> Result<(), CallError> {
+        let (ballot, results) = self.both().await;
+        let errors = [ballot.err(), results.err()].into_iter().flatten();
+        errors.filter(|error| !error.is_answer()).map(Err).next().unwrap_or(Ok(()))
+    }
+
+    async fn both(
+        &self,
+    ) -> (Result<ListAllEmojiResponse, CallError>, Result<ResultsResponse, CallError>) {
         // Both to their end: a call that is dropped is one that its backend is said to have lost.
         let results = self.voting.call(&self.results, &ResultsRequest {}, None);
-        let (ballot, results) = tokio::join!(self.list(), results);
-        Ok((ballot?, results?))
+        tokio::join!(self.list(), results)
     }
 }
 

@@ -98,16 +98,3 @@ pub(crate) struct ErrorPage<'a> {
     /// What the reader can do about it.
     pub(crate) hint: Option<&'a str>,
 }
-
-/// `1234567` as `1,234,567`: a bot that votes every second soon makes long numbers.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.char_indices() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}

@@ -1,6 +1,9 @@
 //! A vote, from what a client sent to what was picked.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
 
 use axum::{
     Form, Json, RequestExt as _,
@@ -9,12 +12,12 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use emojivoto_proto::{IdempotencyKey, Shortcode};
-use http::{HeaderValue, StatusCode, header, request::Parts};
+use http::{HeaderValue, StatusCode, Uri, header, request::Parts};
 use serde::Deserialize;
 use tokio::time::timeout;
 use tonic::Code;
 
-use crate::{error::Error, upstream::Upstreams};
+use crate::{app::App, error::Error};
 
 /// No request of ours has a body longer than a choice.
 pub(crate) const MAX_BODY_BYTES: usize = 4 * 1024;
@@ -28,20 +31,54 @@ const JSON: &str = "application/json";
 /// How long a client may take to send a few bytes.
 pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The key of a vote: that of the client or, where it sent none, a new one, so that whatever lies between here and
-/// voting-svc may send the vote again.
-///
-/// The ballot's form sends none. One in the page would be that of two votes, when somebody goes back and picks
-/// another emoji.
+/// What a vote comes in.
 #[derive(Debug)]
-pub(crate) struct Key(pub(crate) IdempotencyKey);
+pub(crate) struct Envelope {
+    /// The key of the vote: that of the client or, where it sent none, a new one, so that whatever lies between here and
+    /// voting-svc may send the vote again.
+    ///
+    /// The ballot's form sends none. One in the page would be that of two votes, when somebody goes back and picks
+    /// another emoji.
+    key: IdempotencyKey,
+    /// Whether its choice is among the [`Choices`] already.
+    counted: bool,
+}
 
-impl<S: Sync> FromRequestParts<S> for Key {
+impl<S: Sync> FromRequestParts<S> for Envelope {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
         let key = IdempotencyKey::of(&parts.headers)?;
-        Ok(Self(key.unwrap_or_else(IdempotencyKey::random)))
+        let counted = parts.extensions.get::<Counted>().is_some();
+        Ok(Self { key: key.unwrap_or_else(IdempotencyKey::random), counted })
+    }
+}
+
+/// Of a request: its choice is among the [`Choices`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Counted;
+
+/// How often each emoji was chosen, whatever came of that: by its place on the ballot.
+#[derive(Debug)]
+pub(crate) struct Choices([AtomicU64; Shortcode::COUNT]);
+
+impl Default for Choices {
+    fn default() -> Self {
+        Self([const { AtomicU64::new(0) }; Shortcode::COUNT])
+    }
+}
+
+impl Choices {
+    /// One more. What is no emoji is nobody's choice.
+    pub(crate) fn count(&self, choice: &str) {
+        if let Ok(emoji) = choice.parse::<Shortcode>() {
+            self.0[emoji.index()].fetch_add(1, Relaxed);
+        }
+    }
+
+    /// So far.
+    pub(crate) fn of(&self, emoji: Shortcode) -> u64 {
+        self.0[emoji.index()].load(Relaxed)
     }
 }
 
@@ -52,11 +89,15 @@ pub(crate) struct Vote {
 }
 
 impl Vote {
+    /// That of a query.
+    pub(crate) fn from_query(uri: &Uri) -> Result<Self, Error> {
+        Query::try_from_uri(uri).map(|Query(vote)| vote).map_err(|_| Error::Unreadable)
+    }
+
     /// The vote that a request holds. Its choice is that of a form, or else that of the query, as for the
     /// handlers of Go that were here before, or else that of a JSON body.
-    pub(crate) async fn from_request(mut request: Request) -> Result<Self, Error> {
-        let Query(of_query): Query<Self> =
-            request.extract_parts().await.map_err(|_| Error::Unreadable)?;
+    pub(crate) async fn from_request(request: Request) -> Result<Self, Error> {
+        let of_query = Self::from_query(request.uri())?;
         let Some(content_type) = request.headers().get(header::CONTENT_TYPE) else {
             return Ok(of_query);
         };
@@ -91,16 +132,16 @@ impl Vote {
     }
 
     /// Casts the vote: asks emoji-svc whether it is an emoji, then votes for it.
-    pub(crate) async fn cast(
-        &self,
-        key: &IdempotencyKey,
-        upstreams: &Upstreams,
-    ) -> Result<Shortcode, Error> {
+    pub(crate) async fn cast(&self, envelope: &Envelope, app: &App) -> Result<Shortcode, Error> {
         let choice = self.choice()?;
+        if !envelope.counted {
+            app.choices.count(choice);
+        }
+        let upstreams = &app.upstreams;
         let unknown = || Error::ChoiceUnknown(choice.to_owned());
         let emoji = upstreams.find(choice).await?.ok_or_else(unknown)?;
         let emoji: Shortcode = emoji.shortcode.parse().map_err(|_| unknown())?;
-        upstreams.vote(emoji, key).await.map_err(|error| match error.code {
+        upstreams.vote(emoji, &envelope.key).await.map_err(|error| match error.code {
             Code::Unknown if emoji == Shortcode::doughnut() => Error::BrokenOnPurpose(error),
             Code::AlreadyExists => Error::KeyOfAnother(error),
             _ => error.into(),

@@ -74,6 +74,24 @@ async fn it_says_how_many_replicas_are_connected() {
     assert!(run.line(&line).contains(" INFO "));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn it_hides_faults_of_others_as_well_as_its_own() {
+    let (emoji, (voting, _)) = (emoji().await, voting(Duration::ZERO).await);
+    for (announce, fault) in [("true", "slow, doughnut"), ("false", "")] {
+        let mut run = Binary::new(WEB)
+            .env("WEB_PORT", "0")
+            .env("PROM_PORT", "0")
+            .env("EMOJISVC_HOST", emoji.address().to_string())
+            .env("VOTINGSVC_HOST", voting.address().to_string())
+            .env("FAULTS", "[[rule]]\nname = \"slow\"\nhttp = \"/api/vote\"\ndelay = \"1ms\"")
+            .env("FAULTS_ANNOUNCE", announce)
+            .start();
+        let web = run.address("WEB_PORT");
+        let vote = http::get(&format!("http://{web}/api/vote?choice=:doughnut:")).await;
+        assert_eq!((vote.status.as_u16(), vote.header("x-emojivoto-fault")), (500, fault));
+    }
+}
+
 /// As in the original's image of web, from which manifests of others start the bot.
 #[test]
 fn by_the_name_of_the_bot_it_is_the_bot() {

@@ -21,6 +21,7 @@ mod running;
 mod terminal;
 mod traces;
 mod upstreams;
+mod zpages;
 
 use std::{sync::Arc, time::Duration};
 

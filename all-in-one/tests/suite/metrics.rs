@@ -74,7 +74,7 @@ async fn a_vote_is_counted_wherever_it_passes() {
             r#"http_server_request_duration_seconds_count{{http_request_method="GET",http_route="/api/vote",http_response_status_code="{status}"}}"#
         ));
     }
-    let active = r#"http_server_active_requests{http_request_method="GET"}"#;
+    let active = r#"http_server_active_requests{http_request_method="GET",http_route="/api/vote"}"#;
     assert_eq!(value(&metrics, active), Some(0.0));
     assert_eq!(value(&metrics, "emojivoto_log_lines_dropped_total"), Some(0.0));
     let version = env!("CARGO_PKG_VERSION");
@@ -121,7 +121,7 @@ async fn a_client_that_goes_away_is_counted_all_the_way_and_leaves_a_line() {
     let vote = "GET /api/vote?choice=:joy: HTTP/1.1\r\nhost: emojivoto\r\n\r\n";
     client.write_all(vote.as_bytes()).await.expect("a request");
     suite.rpc_started("VoteJoy").await;
-    let active = r#"http_server_active_requests{http_request_method="GET"}"#;
+    let active = r#"http_server_active_requests{http_request_method="GET",http_route="/api/vote"}"#;
     assert_eq!(value(&suite.scrape().await, active), Some(1.0));
     drop(client);
     let went_away = [

@@ -157,6 +157,45 @@ async fn a_call_that_was_late_is_red_and_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_fault_is_named_in_the_span_of_who_has_it() {
+    let collector = Collector::start().await;
+    let rules = "[[rule]]\nname = \"teapot\"\nhttp = \"/api/list\"\nstatus = 418\n\
+                 [[rule]]\nname = \"cut\"\nhttp = \"/\"\ngrpc = \"VoteJoy\"\nreset = true\n\
+                 [[rule]]\nname = \"half\"\nhttp = \"/leaderboard\"\nstall = true\n";
+    let suite = Running::start(traced(&collector).envs(&[("NO_BOT", "true"), ("FAULTS", rules)]));
+    let get = async |path: &str, enough: &[u8]| {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let is_enough = |read: &[u8]| read.starts_with(enough);
+        http::raw(suite.web, request.as_bytes(), is_enough).await;
+    };
+    get("/api/list", b"HTTP/1.1 418").await;
+    get("/", b"HTTP/1.1").await;
+    get("/leaderboard", b"HTTP/1.1 200").await;
+    assert_eq!(suite.vote(":joy:").await, 503);
+    let span = async |service: &str, name: &str| {
+        eventually("a span", || async {
+            let spans = collector.spans();
+            let is_it = |span: &Span| {
+                span.service == service && span.name == name && span.kind() == SpanKind::Server
+            };
+            spans.into_iter().find(is_it)
+        })
+        .await
+    };
+    let vote = "emojivoto.v1.VotingService/VoteJoy";
+    for (service, name, fault, error) in [
+        ("web", "GET /api/list", "teapot", None),
+        ("web", "GET /", "cut", Some("reset")),
+        ("web", "GET /leaderboard", "half", Some("stall")),
+        ("voting", vote, "cut", Some("INTERNAL")),
+    ] {
+        let span = span(service, name).await;
+        let told = ["emojivoto.fault", "error.type"].map(|name| span.attribute(name));
+        assert_eq!(told, [Some(fault), error], "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_trace_that_comes_in_goes_on() {
     const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
     const SPAN: &str = "b7ad6b7169203331";

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::path::View;
-use crate::binomial::counts;
+use crate::{binomial::counts, limit::Rate};
 
 /// The share of what comes that a limit lets through.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -50,9 +50,9 @@ pub(super) fn rate(per_second: f64, calls: u32, coming: Coming, over: Duration) 
     if likely <= 0.0 {
         return Admits { least: 0.0, likely: Some(1.0), most: 1.0 };
     }
-    // As `Rate` has them, which rounds to nanoseconds.
-    let interval = (1e9 / per_second).ceil();
-    let burst = 1.0 + ((1e9 - interval).max(0.0) / interval).floor();
+    // Of the limit itself, which rounds to nanoseconds.
+    let limit = Rate::new(per_second);
+    let (interval, burst) = (limit.interval(), limit.burst());
     let in_time = over.as_secs_f64() * 1e9 / interval;
     let (fewest, _) = counts(calls, coming.least);
     let (_, most) = counts(calls, coming.most);
@@ -92,10 +92,7 @@ fn loss(load: f64, room: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        draw::{For, draw},
-        limit::Rate,
-    };
+    use crate::draw::{For, draw};
 
     #[test]
     fn what_a_limit_lets_through_lies_between_the_least_and_the_most() {
@@ -125,6 +122,18 @@ mod tests {
         let range = admits.least..=admits.most;
         assert!(range.contains(&admitted), "{admitted} at {per_second} a second, not {admits:?}");
         assert!(range.contains(&admits.likely.expect("known")), "{admits:?}");
+    }
+
+    /// The third of a second is no whole number of nanoseconds.
+    #[test]
+    fn as_many_as_a_second_has_room_for_are_let_through_at_once() {
+        let all = Coming { least: 1.0, likely: 1.0, most: 1.0 };
+        let at_once = |calls| rate(3.0, calls, all, Duration::from_millis(1));
+        let three = at_once(3);
+        assert_eq!((three.least, three.likely, three.most), (1.0, Some(1.0), 1.0));
+        let four = at_once(4);
+        assert!((four.least - 0.75).abs() < 1e-9 && four.most >= 0.75, "{four:?}");
+        assert!((four.likely.expect("known") - 0.75).abs() < 0.001, "{four:?}");
     }
 
     #[test]

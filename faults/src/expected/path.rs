@@ -36,8 +36,15 @@ pub(super) struct Met {
     pub(super) fails: bool,
 }
 
+impl PartialEq for Met {
+    fn eq(&self, other: &Self) -> bool {
+        let same = Arc::ptr_eq(&self.active, &other.active);
+        same && self.admits == other.admits && self.fails == other.fails
+    }
+}
+
 /// When somebody gives up.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Timeouts {
     /// The caller of the place.
     pub(super) caller: Option<Duration>,
@@ -46,7 +53,7 @@ pub(super) struct Timeouts {
 }
 
 /// The way of the requests that choose the same emoji.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Path {
     /// The share of all requests that go it.
     pub(super) weight: f64,

@@ -18,6 +18,7 @@ const SAMPLES: u32 = 20_000;
 /// Which of the ways a request goes is drawn apart from what happens to it there.
 const SEED: u64 = 0x6368_6f69_6365;
 
+#[derive(PartialEq)]
 pub(super) struct Prediction {
     pub(super) paths: Vec<Path>,
     pub(super) calls: u32,
@@ -85,6 +86,25 @@ impl Prediction {
         };
         let ratio = self.ratio(success[0], success[of(1)], success[of(2)], success[of(3)]);
         (ratio, Latency { p50: latency(0.5), p90: latency(0.9), p99: latency(0.99) })
+    }
+
+    /// The share that succeeds, without samples: of what may be late by chance, all may succeed, or none.
+    pub(super) fn success(&self) -> Ratio {
+        let extents: Vec<_> = self.paths.iter().map(|path| path.extent(self.timeouts)).collect();
+        let in_time = |extent: &Extent| {
+            let passes = extent.passes.filter(|_| !extent.may_be_late);
+            Extent { passes, ..*extent }
+        };
+        let in_time: Vec<_> = extents.iter().map(in_time).collect();
+        let share = |view| {
+            let high = self.passes(view, &extents);
+            Share { low: self.passes(view, &in_time), likely: high, high }
+        };
+        let [all, least, likely, most] =
+            [View::All, View::Least, View::Likely, View::Most].map(share);
+        let known = !extents.iter().any(|extent| extent.may_be_late);
+        let ratio = self.ratio(all, least, likely, most);
+        Ratio { ratio: ratio.ratio.filter(|_| known), ..ratio }
     }
 
     /// The share of all requests that succeeds, if none is late by chance.

@@ -12,6 +12,14 @@ const FIND: Place = Place::Rpc { service: "s.Emoji", method: "Find" };
 const VOTE: Place = Place::Route("/vote");
 const SECOND: Duration = Duration::from_secs(1);
 
+impl Faults {
+    fn expected_of(&self, place: Place, behind: Option<&Behind>, question: &Question) -> Expected {
+        let (_, expected) =
+            self.predict(vec![(place, behind.cloned().unwrap_or_default())], question).remove(0);
+        expected
+    }
+}
+
 /// Each rule is given as what it says besides its name, which is a letter: a, b, c.
 fn faults(rules: &[&str]) -> Faults {
     let places = vec![
@@ -48,7 +56,7 @@ fn voting() -> Behind {
 
 /// What is expected of calls of the RPC for joy.
 fn of_joy(rules: &[&str], question: &Question) -> Expected {
-    faults(rules).expected(JOY, None, question)
+    faults(rules).expected_of(JOY, None, question)
 }
 
 #[track_caller]
@@ -70,7 +78,7 @@ fn ratio(ratio: f64) -> Ratio {
 #[test]
 fn without_rules_nothing_fails_and_nothing_is_added() {
     for (place, behind) in [(JOY, None), (VOTE, Some(voting()))] {
-        let got = faults(&["grpc = \"Results\"\nreset = true"]).expected(
+        let got = faults(&["grpc = \"Results\"\nreset = true"]).expected_of(
             place,
             behind.as_ref(),
             &within(1_000, SECOND),
@@ -165,12 +173,12 @@ fn what_stalls_fails_when_its_caller_gives_up() {
     for (rule, seconds) in
         [("grpc = \"Find\"\nstall = true", 2.0), ("http = \"/vote\"\nstall = true", 60.0)]
     {
-        let got = faults(&[rule]).expected(VOTE, Some(&voting()), &question(10));
+        let got = faults(&[rule]).expected_of(VOTE, Some(&voting()), &question(10));
         assert_eq!(got.success, ratio(0.0));
         assert_exact(got.added_latency, seconds);
         let rules =
             [rule, "grpc = \"VoteJoy\"\ndelay = \"1s\"", "grpc = \"VoteDoughnut\"\ndelay = \"1s\""];
-        let got = faults(&rules).expected(VOTE, Some(&voting()), &question(10));
+        let got = faults(&rules).expected_of(VOTE, Some(&voting()), &question(10));
         let after = if rule.starts_with("http") { 1.0 } else { 0.0 };
         assert_exact(got.added_latency, seconds + after);
     }
@@ -179,8 +187,9 @@ fn what_stalls_fails_when_its_caller_gives_up() {
 #[test]
 fn routes_mix_the_emoji_and_wait_for_what_is_behind_them() {
     let behind = voting();
-    let of_vote =
-        |rules: &[&str], question: &Question| faults(rules).expected(VOTE, Some(&behind), question);
+    let of_vote = |rules: &[&str], question: &Question| {
+        faults(rules).expected_of(VOTE, Some(&behind), question)
+    };
     for rule in [
         "emoji = \":doughnut:\"\ncode = \"UNKNOWN\"",
         "grpc = \"VoteDoughnut\"\nreset = true",
@@ -215,19 +224,19 @@ fn routes_mix_the_emoji_and_wait_for_what_is_behind_them() {
         "grpc = \"Vote*\"\ndelay = \"1s\"",
     ];
     let got =
-        faults(&rules).expected(Place::Route("/leaderboard"), Some(&leaderboard), &question(9));
+        faults(&rules).expected_of(Place::Route("/leaderboard"), Some(&leaderboard), &question(9));
     assert_eq!(got.success, ratio(0.0));
     assert_exact(got.added_latency, 1.0);
     // Of two at the same time, the later one: half of all squares lie below the root of a half.
     let rule = "grpc = [\"Find\", \"Results\"]\ndelay = { from = \"0s\", to = \"1s\" }";
     let latency = faults(&[rule])
-        .expected(Place::Route("/leaderboard"), Some(&leaderboard), &question(9))
+        .expected_of(Place::Route("/leaderboard"), Some(&leaderboard), &question(9))
         .added_latency;
     assert!((latency.p50.seconds - 0.5f64.sqrt()).abs() < 0.01, "{latency:?}");
     assert!((latency.p90.seconds - 0.9f64.sqrt()).abs() < 0.01, "{latency:?}");
     // Who chooses no emoji is not struck by what is for one.
     let rule = "http = \"/vote\"\nemoji = \":joy:\"\nstatus = 500";
-    assert_eq!(faults(&[rule]).expected(VOTE, None, &question(9)).success, ratio(1.0));
+    assert_eq!(faults(&[rule]).expected_of(VOTE, None, &question(9)).success, ratio(1.0));
 }
 
 #[test]
@@ -271,8 +280,55 @@ fn rules_that_do_not_strike_yet_do_not_count() {
     let faults = faults(&["reset = true\nstart = \"10s\"\nfor = \"10s\""]);
     for (seconds, expected) in [(5, 1.0), (15, 0.0), (25, 1.0)] {
         let at = Instant::now() + Duration::from_secs(seconds);
-        let got = faults.expected(JOY, None, &Question { at, ..question(10) });
+        let got = faults.expected_of(JOY, None, &Question { at, ..question(10) });
         assert_eq!(got.success, ratio(expected), "after {seconds} s");
+    }
+}
+
+#[test]
+fn success_alone_is_the_same_without_samples_but_for_what_takes_luck_to_be_in_time() {
+    let question = within(1_000, SECOND);
+    for rules in [
+        &[][..],
+        &["grpc = \"VoteJoy\"\nshare = 0.25\ncode = \"ABORTED\""],
+        &[
+            "grpc = \"VoteJoy\"\nshare = 0.25\ndelay = \"2s\"",
+            "grpc = \"Find\"\nshare = 0.1\nreset = true",
+        ],
+        &["grpc = \"*\"\nconcurrency = 3"],
+    ] {
+        let faults = faults(rules);
+        for (place, behind) in [(JOY, Behind::default()), (VOTE, voting())] {
+            let expected = faults.expected_of(place, Some(&behind), &question);
+            let alone = faults.success(place, &behind, &question);
+            assert_eq!(alone, (expected.rules, expected.success), "{rules:?}");
+        }
+    }
+    let by_luck =
+        faults(&["grpc = \"VoteJoy\"\nshare = 0.5\ndelay = { from = \"0s\", to = \"2s\" }"]);
+    let (rules, success) = by_luck.success(JOY, &Behind::default(), &question);
+    assert_eq!(rules, ["a"]);
+    assert_eq!(success, Ratio { ratio: None, at_least: 0.0, at_most: 1.0 });
+}
+
+#[test]
+fn places_under_the_same_rules_show_the_same_and_others_do_not() {
+    let slow = "delay = { mean = \"1s\", deviation = \"200ms\" }";
+    let faults =
+        faults(&[&format!("grpc = \"*\"\n{slow}"), "emoji = \":joy:\"\nshare = 0.1\nreset = true"]);
+    let mut question = within(1_000, SECOND);
+    for calls in [1_000, 10] {
+        question.calls = calls;
+        let none = Behind::default;
+        let places = [(JOY, none()), (DOUGHNUT, none()), (RESULTS, none()), (VOTE, voting())];
+        let together = faults.predict(places.to_vec(), &question);
+        for ((place, behind), (of, expected)) in places.into_iter().zip(&together) {
+            let alone = faults.expected_of(place, Some(&behind), &question);
+            assert_eq!((place, &alone), (*of, expected));
+        }
+        let [joy, doughnut, results, vote] = [0, 1, 2, 3].map(|n: usize| &together[n].1);
+        assert_eq!(doughnut, results);
+        assert!(joy.success != results.success && vote.success != joy.success, "{together:?}");
     }
 }
 
@@ -383,7 +439,7 @@ fn calls_are_as_expected() {
                     at: began,
                 };
                 let behind = (place == VOTE).then(voting);
-                let expected = faults.expected(place, behind.as_ref(), &question);
+                let expected = faults.expected_of(place, behind.as_ref(), &question);
                 let calls = (0..CALLS).map(|n| {
                     let chance = |lane| draw(lane, u64::from(n) + 7_777 * run as u64, For::Share);
                     // Every other time they come by chance, or at least not evenly.

@@ -327,7 +327,7 @@ const WRONG: [Wrong; 13] = [
     ),
     (
         "code",
-        "a code of gRPC other than OK, such as UNAVAILABLE",
+        "a code of gRPC in capitals, other than OK, such as UNAVAILABLE",
         &[
             ("14", "14"),
             (r#""OK""#, r#""OK""#),

@@ -2,6 +2,7 @@
 
 use std::{
     str::FromStr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -12,11 +13,11 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{delete, get},
 };
-use emojivoto_faults::{Expected, MAX_CALLS, MAX_TEXT, Place, Quantile, Question, Ratio};
+use emojivoto_faults::{Expected, MAX_CALLS, MAX_TEXT, Place, Question};
 use http::{HeaderName, StatusCode, header};
-use http_body_util::{BodyExt as _, Limited};
-use serde::{Deserialize, Serialize};
-use tokio::{task::spawn_blocking, time::timeout as within};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::Serialize;
+use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout as within};
 
 use super::{Injection, parse};
 use crate::settings::timeout;
@@ -31,22 +32,35 @@ const TOML: [(HeaderName, &str); 1] = [(header::CONTENT_TYPE, "application/toml"
 struct Admin {
     injection: Injection,
     may_change: bool,
+    /// Of those who ask what is expected.
+    turn: Arc<Semaphore>,
 }
 
 /// The routes of faults. Whether they may be changed, `FAULTS_ADMIN` says.
 pub(crate) fn router(injection: Injection, may_change: bool) -> Router {
+    let turn = Arc::new(Semaphore::new(1));
     Router::new()
         .route("/faults", get(show).put(replace))
         .route("/faults/{name}", delete(remove))
         .route("/expected", get(expected))
-        .with_state(Admin { injection, may_change })
+        .with_state(Admin { injection, may_change, turn })
 }
 
 /// What a request is refused with.
-type Refused = (StatusCode, String);
+#[derive(Debug)]
+struct Refused(StatusCode, String);
 
 fn refused(status: StatusCode, why: impl std::fmt::Display) -> Refused {
-    (status, format!("{why}\n"))
+    Refused(status, format!("{why}\n"))
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let Self(status, why) = self;
+        let again = [(header::RETRY_AFTER, "1")];
+        let again = (status == StatusCode::TOO_MANY_REQUESTS).then_some(again);
+        (status, again, why).into_response()
+    }
 }
 
 impl Admin {
@@ -66,13 +80,11 @@ async fn show(State(admin): State<Admin>) -> Response {
 
 async fn replace(State(admin): State<Admin>, body: Body) -> Result<Response, Refused> {
     admin.may_change()?;
-    let too_long =
-        || refused(StatusCode::PAYLOAD_TOO_LARGE, format!("expected at most {MAX_TEXT} bytes"));
     let body = Limited::new(body, MAX_TEXT).collect();
     let body = within(BODY_TIMEOUT, body).await;
     let body =
         body.map_err(|_| refused(StatusCode::REQUEST_TIMEOUT, "the rules did not come in time"))?;
-    let body = body.map_err(|_| too_long())?.to_bytes();
+    let body = body.map_err(|error| cut_short(&*error))?.to_bytes();
     let text = str::from_utf8(&body);
     let text =
         text.map_err(|error| refused(StatusCode::BAD_REQUEST, format!("expected UTF-8: {error}")))?;
@@ -90,6 +102,15 @@ async fn replace(State(admin): State<Admin>, body: Body) -> Result<Response, Ref
     }
 }
 
+/// Why a body was not read to its end.
+fn cut_short(error: &(dyn std::error::Error + 'static)) -> Refused {
+    if error.is::<LengthLimitError>() {
+        refused(StatusCode::PAYLOAD_TOO_LARGE, format!("expected at most {MAX_TEXT} bytes"))
+    } else {
+        refused(StatusCode::BAD_REQUEST, "the rules broke off")
+    }
+}
+
 async fn remove(State(admin): State<Admin>, Path(name): Path<String>) -> Result<Response, Refused> {
     admin.may_change()?;
     if !admin.injection.rules().remove(&name) {
@@ -99,11 +120,31 @@ async fn remove(State(admin): State<Admin>, Path(name): Path<String>) -> Result<
     Ok(admin.shown())
 }
 
-#[derive(Debug, Deserialize)]
+/// What may be asked with. Of several of a name, the last one counts.
+#[derive(Debug, Default)]
 struct Asked {
     calls: Option<String>,
     timeout: Option<String>,
     over: Option<String>,
+}
+
+impl Asked {
+    fn from_query(query: Vec<(String, String)>) -> Result<Self, Refused> {
+        let (mut asked, mut unknown) = (Self::default(), Vec::new());
+        for (name, value) in query {
+            match name.as_str() {
+                "calls" => asked.calls = Some(value),
+                "timeout" => asked.timeout = Some(value),
+                "over" => asked.over = Some(value),
+                _ => unknown.push(name),
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(asked);
+        }
+        let why = format!("expected calls, timeout and over, got {}", unknown.join(", "));
+        Err(refused(StatusCode::BAD_REQUEST, why))
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -124,9 +165,8 @@ struct Answer {
 struct Row {
     #[serde(flatten)]
     place: Labels,
-    rules: Vec<String>,
-    success: Success,
-    added_latency_seconds: Latency,
+    #[serde(flatten)]
+    expected: Expected,
 }
 
 #[derive(Debug, Serialize)]
@@ -136,57 +176,23 @@ enum Labels {
     Route { http_route: &'static str },
 }
 
-#[derive(Debug, Serialize)]
-struct Success {
-    /// `null` where it depends on how calls come.
-    ratio: Option<f64>,
-    at_least: f64,
-    at_most: f64,
-}
-
-#[derive(Debug, Serialize)]
-struct Latency {
-    p50: Quantiled,
-    p90: Quantiled,
-    p99: Quantiled,
-}
-
-#[derive(Debug, Serialize)]
-struct Quantiled {
-    value: f64,
-    at_least: f64,
-    at_most: f64,
-}
-
-impl From<Quantile> for Quantiled {
-    fn from(Quantile { seconds: value, at_least, at_most }: Quantile) -> Self {
-        Self { value, at_least, at_most }
-    }
-}
-
 impl From<(Place, Expected)> for Row {
-    fn from((place, Expected { rules, success, added_latency }): (Place, Expected)) -> Self {
+    fn from((place, expected): (Place, Expected)) -> Self {
         let place = match place {
             Place::Rpc { service, method } => {
                 Labels::Rpc { grpc_service: service, grpc_method: method }
             }
             Place::Route(route) => Labels::Route { http_route: route },
         };
-        let Ratio { ratio, at_least, at_most } = success;
-        let success = Success { ratio, at_least, at_most };
-        let added_latency_seconds = Latency {
-            p50: added_latency.p50.into(),
-            p90: added_latency.p90.into(),
-            p99: added_latency.p99.into(),
-        };
-        Self { place, rules, success, added_latency_seconds }
+        Self { place, expected }
     }
 }
 
 async fn expected(
     State(admin): State<Admin>,
-    Query(asked): Query<Asked>,
+    Query(query): Query<Vec<(String, String)>>,
 ) -> Result<Json<Answer>, Refused> {
+    let asked = Asked::from_query(query)?;
     let calls = field("calls", asked.calls.as_deref(), |text| {
         let calls = u32::from_str(text).ok().filter(|calls| (1..=MAX_CALLS).contains(calls));
         calls.ok_or("expected a whole number from 1 to 1000000")
@@ -195,8 +201,14 @@ async fn expected(
     let limit = field("timeout", asked.timeout.as_deref(), timeout)?;
     let over = field("over", asked.over.as_deref(), timeout)?;
     let question = Question { calls, timeout: limit, over, at: Instant::now() };
-    // It takes a while to draw thousands of samples.
-    let rows = spawn_blocking(move || admin.injection.expected(&question)).await;
+    // It takes a while to draw thousands of samples, and as long for somebody who has gone.
+    let busy = |_| refused(StatusCode::TOO_MANY_REQUESTS, "one at a time is told what is expected");
+    let turn = admin.turn.try_acquire_owned().map_err(busy)?;
+    let predict = move || {
+        let _turn = turn;
+        admin.injection.expected(&question)
+    };
+    let rows = spawn_blocking(predict).await;
     let rows = rows.map_err(|_| refused(StatusCode::INTERNAL_SERVER_ERROR, "no prediction"))?;
     let (rpcs, routes): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(place, _)| place.is_rpc());
     let rows = |places: Vec<_>| places.into_iter().map(Row::from).collect();

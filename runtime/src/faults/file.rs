@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     fs::File,
-    io::{self, Read as _},
+    io::Read as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -63,13 +63,15 @@ impl Watched {
 }
 
 fn read(path: &Path) -> Text {
-    let text = || {
-        let mut text = String::new();
-        // One byte more than may be, by which it is known that there are too many.
-        File::open(path)?.take(MAX_TEXT as u64 + 1).read_to_string(&mut text)?;
-        Ok(text)
-    };
-    text().map_err(|error: io::Error| error.to_string())
+    let mut bytes = Vec::new();
+    // One byte more than may be, by which it is known that there are too many.
+    let reading =
+        File::open(path).and_then(|file| file.take(MAX_TEXT as u64 + 1).read_to_end(&mut bytes));
+    reading.map_err(|error| error.to_string())?;
+    if bytes.len() > MAX_TEXT {
+        return Err(format!("expected at most {MAX_TEXT} bytes"));
+    }
+    String::from_utf8(bytes).map_err(|error| format!("expected UTF-8: {error}"))
 }
 
 fn give(injection: &Injection, path: &Path, text: &Text) -> Result<(), Error> {

@@ -3,12 +3,13 @@
 use std::{
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use emojivoto_faults::{End, Failure, Here, STALL_LIMIT};
-use emojivoto_telemetry::{KeyValue, record_error, set_attribute};
+use emojivoto_faults::{End, Failure, Here, Permit, STALL_LIMIT, Strike};
+use emojivoto_telemetry::{Injected, KeyValue, record_error, set_attribute};
 use futures_util::{
     TryFutureExt as _,
     future::{Either, MapErr},
@@ -42,6 +43,9 @@ pub trait Face<B>: Clone + Send + Sync + 'static {
     /// Says that the caller waits no longer than this any more.
     fn set_timeout(&self, request: &mut Request<B>, left: Duration);
 
+    /// Writes a line about a request that faults end badly, unless somebody else does that.
+    fn line(&self, _: &Request<B>, _: &Injected) {}
+
     /// How a failure is told to whoever made a request.
     fn fail(
         &self,
@@ -57,24 +61,25 @@ pub trait Face<B>: Clone + Send + Sync + 'static {
     fn stalled(&self, half: Stalled<Self::Body>) -> Self::Body;
 }
 
-/// Rules that struck a request: goes into the extensions of its response.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("on purpose, by the fault {rules}")]
-pub struct Injected {
-    /// Their names, with commas between them.
-    pub rules: String,
-}
-
 /// There is no answer, because of a fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("reset {0}")]
-pub struct Reset(pub Injected);
+pub struct Reset(#[source] pub Injected);
 
 impl Reset {
     pub(super) fn by(rules: String) -> Self {
-        Self(Injected { rules })
+        Self(Injected { rules, ended: true })
     }
 }
+
+/// The places that a request has under limits: in the extensions of its response, from where the server takes them, to
+/// give them back when the client has all of the answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Held(#[expect(dead_code, reason = "to be dropped")] Arc<[Permit]>);
+
+/// Goes into the extensions of a response that is half of one.
+#[derive(Debug, Clone, Copy)]
+pub struct Stalls;
 
 /// Puts the faults of the process before `inner`.
 ///
@@ -125,8 +130,8 @@ where
         // The one that is ready is called, and its clone may not be.
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
-        let (face, announce) = (self.face.clone(), self.injection.0.announce);
-        Either::Right(Box::pin(struck(inner, face, here, announce, request)))
+        let (face, injection) = (self.face.clone(), self.injection.clone());
+        Either::Right(Box::pin(struck(inner, face, here, injection, request)))
     }
 }
 
@@ -135,7 +140,7 @@ async fn struck<S, F, B>(
     mut inner: S,
     face: F,
     here: Here,
-    announce: bool,
+    injection: Injection,
     request: Request<B>,
 ) -> Answer<F::Body>
 where
@@ -143,66 +148,113 @@ where
     F: Face<B>,
     B: Send,
 {
-    let (mut request, choice) =
+    let (request, choice) =
         if here.asks_for_emoji() { face.choice(request).await } else { (request, None) };
     let Some(strike) = here.strike(choice.as_deref(), Instant::now()) else {
         return inner.call(request).await.map_err(Into::into);
     };
-    // In flight until here, as far as a limit goes.
-    let _permits = strike.permits;
-    if strike.rules.is_empty() {
-        return inner.call(request).await.map_err(Into::into);
-    }
-    let why = Injected { rules: strike.rules.join(", ") };
-    set_attribute(KeyValue::new("emojivoto.fault", why.rules.clone()));
-    let timeout = face.timeout(&request);
-    if !strike.delay.is_zero() {
-        if let Some(timeout) = timeout.filter(|timeout| *timeout <= strike.delay) {
-            sleep(timeout).await;
-            record_error(&why);
-            return Ok(announced(face.too_late(), why, announce));
-        }
-        sleep(strike.delay).await;
+    let Strike { delay, end, rules, permits } = strike;
+    let held = (!permits.is_empty()).then(|| Held(permits.into()));
+    let mut response = if rules.is_empty() {
+        inner.call(request).await.map_err(Into::into)?
+    } else {
+        let timeout = face.timeout(&request);
+        let late = timeout.is_some_and(|timeout| !delay.is_zero() && timeout <= delay);
+        let why = Injected { rules: rules.join(", "), ended: late || end.is_some() };
+        set_attribute(KeyValue::new("emojivoto.fault", why.rules.clone()));
         if let Some(timeout) = timeout {
-            face.set_timeout(&mut request, timeout.saturating_sub(strike.delay));
+            injection.waits(timeout);
         }
-    }
-    let response = match strike.end {
-        None => inner.call(request).await.map_err(Into::into)?,
-        Some(End::Fail(failure)) => {
-            record_error(&why);
-            face.fail(&failure, request, &why).await
-        }
-        Some(End::Reset) => {
-            let reset = Reset(why);
-            record_error(&reset);
-            return Err(reset.into());
-        }
-        Some(End::Stall) => {
-            record_error(&why);
-            let patience =
-                timeout.map_or(STALL_LIMIT, |timeout| timeout.saturating_sub(strike.delay));
-            let patience = patience.min(STALL_LIMIT);
-            let head = *request.method() == Method::HEAD;
-            let response = inner.call(request).await.map_err(Into::into)?;
-            if head || has_no_body(response.status()) {
-                sleep(patience).await;
-                return Err(Reset(why).into());
-            }
-            let (mut parts, body) = response.into_parts();
-            if body.size_hint().exact() == Some(0) {
-                // Or it would end with its head.
-                parts.headers.remove(header::CONTENT_LENGTH);
-            }
-            let half = Stalled::new(body, patience, why.rules.clone());
-            Response::from_parts(parts, face.stalled(half))
-        }
+        let response = answer(inner, &face, (delay, end), &why, request).await?;
+        announced(response, why, injection.0.announce)
     };
-    Ok(announced(response, why, announce))
+    if let Some(held) = held {
+        response.extensions_mut().insert(held);
+    }
+    Ok(response)
 }
 
-fn has_no_body(status: StatusCode) -> bool {
-    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+/// Answers a request that is struck: it is held so long, and ends like this.
+async fn answer<S, F, B>(
+    mut inner: S,
+    face: &F,
+    (delay, end): (Duration, Option<End>),
+    why: &Injected,
+    mut request: Request<B>,
+) -> Answer<F::Body>
+where
+    S: Service<Request<B>, Response = Response<F::Body>, Error: Into<Error>>,
+    F: Face<B>,
+    B: Send,
+{
+    let timeout = face.timeout(&request);
+    if !delay.is_zero() {
+        if let Some(timeout) = timeout.filter(|timeout| *timeout <= delay) {
+            // Before it is so: who waits goes away at the same time, and then there is nobody to tell it.
+            record_error(why);
+            face.line(&request, why);
+            sleep(timeout).await;
+            return Ok(face.too_late());
+        }
+        sleep(delay).await;
+        if let Some(timeout) = timeout {
+            face.set_timeout(&mut request, timeout.saturating_sub(delay));
+        }
+    }
+    let Some(end) = end else {
+        return inner.call(request).await.map_err(Into::into);
+    };
+    face.line(&request, why);
+    match end {
+        End::Fail(failure) => {
+            record_error(why);
+            Ok(face.fail(&failure, request, why).await)
+        }
+        End::Reset => {
+            let reset = Reset(why.clone());
+            record_error(&reset);
+            Err(reset.into())
+        }
+        End::Stall => {
+            record_error(why);
+            let left = timeout.map_or(STALL_LIMIT, |timeout| timeout.saturating_sub(delay));
+            stalled(inner, face, left.min(STALL_LIMIT), why, request).await
+        }
+    }
+}
+
+/// Does what is to be done, and answers half of it.
+async fn stalled<S, F, B>(
+    mut inner: S,
+    face: &F,
+    patience: Duration,
+    why: &Injected,
+    request: Request<B>,
+) -> Answer<F::Body>
+where
+    S: Service<Request<B>, Response = Response<F::Body>, Error: Into<Error>>,
+    F: Face<B>,
+    B: Send,
+{
+    let head = *request.method() == Method::HEAD;
+    let response = inner.call(request).await.map_err(Into::into)?;
+    if head || says_all_in_its_head(response.status()) {
+        sleep(patience).await;
+        return Err(Reset(why.clone()).into());
+    }
+    let (mut parts, body) = response.into_parts();
+    if body.size_hint().exact() == Some(0) {
+        // Or it would end with its head.
+        parts.headers.remove(header::CONTENT_LENGTH);
+    }
+    parts.extensions.insert(Stalls);
+    let half = Stalled::new(body, patience, why.rules.clone());
+    Ok(Response::from_parts(parts, face.stalled(half)))
+}
+
+/// Whether it has no body, or a client goes where it leads to without a look at that.
+fn says_all_in_its_head(status: StatusCode) -> bool {
+    status == StatusCode::NO_CONTENT || status.is_redirection()
 }
 
 /// Says what struck a request, in its answer.

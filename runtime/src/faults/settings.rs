@@ -36,6 +36,13 @@ fn given(text: &str) -> Result<Given, Invalid> {
     parse(text, &PLACES).map(Given)
 }
 
+impl Injection {
+    /// Whether answers say what struck them.
+    pub fn announces(&self) -> bool {
+        self.0.announce
+    }
+}
+
 impl FaultArgs {
     /// The faults to begin with. It is an error if there is a file, and its rules cannot be read.
     pub(crate) fn start(&self) -> Result<(Injection, Option<file::Watched>), Error> {
@@ -44,6 +51,8 @@ impl FaultArgs {
             injection.give(rules.clone(), "FAULTS");
         }
         let watched = self.faults_file.clone().map(|path| file::Watched::start(path, &injection));
-        Ok((injection, watched.transpose()?))
+        let watched = watched.transpose()?;
+        injection.rules().begin();
+        Ok((injection, watched))
     }
 }

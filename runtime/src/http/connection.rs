@@ -12,7 +12,7 @@ use std::{
 use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
-use crate::Permit;
+use crate::{Permit, faults::Held};
 
 /// What the server and the task of a connection tell each other. Nothing of it is locked.
 #[derive(Debug)]
@@ -190,12 +190,14 @@ pub(super) struct Ticket {
     pub(super) permit: Option<Permit>,
     /// Its place among streams that take for ever, if it is one and they are counted.
     pub(super) stream: Option<Arc<Permit>>,
+    /// Its places under limits that are faults.
+    pub(super) held: Option<Held>,
 }
 
 impl Ticket {
     pub(super) fn new(connection: Arc<Connection>) -> Self {
         connection.requests.fetch_add(1, SeqCst);
-        Self { connection, permit: None, stream: None }
+        Self { connection, permit: None, stream: None, held: None }
     }
 }
 

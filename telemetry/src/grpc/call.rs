@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderMap, Uri, uri::Authority};
+use http::{HeaderMap, HeaderValue, Uri, uri::Authority};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_semantic_conventions::attribute::{
     ERROR_TYPE, RPC_METHOD, RPC_RESPONSE_STATUS_CODE, RPC_SYSTEM_NAME, SERVER_ADDRESS, SERVER_PORT,
@@ -12,6 +12,7 @@ use tonic::{Code, Status};
 use super::descriptors::ObservedRpc;
 use crate::{
     codes,
+    failures::{Cause, Why},
     operation::{Observed, Side},
     spans::record_error_in,
 };
@@ -44,6 +45,10 @@ pub struct Call {
     pub(super) timeout: Option<Duration>,
     /// What the other side, or the way there, said last.
     pub(super) code: Option<Code>,
+    /// Why it failed, if it did.
+    pub(super) cause: Option<Told>,
+    /// The rule that ended it on purpose.
+    pub(super) fault: Option<String>,
 }
 
 impl Call {
@@ -52,6 +57,7 @@ impl Call {
         let status = trailers.get(Status::GRPC_STATUS);
         let code = status.map_or(Code::Unknown, |status| Code::from_bytes(status.as_bytes()));
         self.code = Some(code);
+        self.cause = trailers.get(Status::GRPC_MESSAGE).cloned().map(Told::Message);
     }
 }
 
@@ -65,10 +71,14 @@ impl Observed for Call {
             Some(code) => code,
         };
         if self.code.is_none() && code == Code::DeadlineExceeded {
-            record_error_in(context, &TimedOut(took));
+            let late = TimedOut(took);
+            record_error_in(context, &late);
+            self.cause = Some(Told::Words(late.to_string()));
         }
         self.code = Some(code);
-        self.rpc.counts.ended(code, took, context);
+        let cause = self.cause.as_ref().map(Told::cause);
+        let why = Why { cause, fault: self.fault.as_deref() };
+        self.rpc.counts.ended(code, took, context, why);
         is_failure(self.side, code)
     }
 
@@ -83,6 +93,22 @@ impl Observed for Call {
             host.clone().map(|host| KeyValue::new(SERVER_ADDRESS, host)),
             port.map(|port| KeyValue::new(SERVER_PORT, i64::from(port))),
         ]
+    }
+}
+
+/// What is known of why an RPC failed.
+#[derive(Debug)]
+pub(super) enum Told {
+    Message(HeaderValue),
+    Words(String),
+}
+
+impl Told {
+    fn cause(&self) -> Cause<'_> {
+        match self {
+            Self::Message(message) => Cause::Message(message),
+            Self::Words(words) => Cause::Words(words),
+        }
     }
 }
 

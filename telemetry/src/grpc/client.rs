@@ -6,10 +6,11 @@ use http::{HeaderMap, uri::Authority};
 use tonic::Code;
 
 use super::{
-    call::{Address, Call},
+    call::{Address, Call, Told},
     descriptors::{ObservedRpc, Rpcs},
 };
 use crate::{
+    failures::last_of,
     operation::{Operation, Side},
     service::Telemetry,
     spans::Spans,
@@ -26,13 +27,6 @@ pub struct Calls {
 /// An RPC that is called.
 #[derive(Debug, Clone, Copy)]
 pub struct CalledRpc(&'static ObservedRpc);
-
-impl CalledRpc {
-    /// How often a call of it was started.
-    pub fn started(&self) -> u64 {
-        self.0.counts.started.get()
-    }
-}
 
 impl Calls {
     /// Observes the calls to `server`, of the services in the encoded `descriptors`.
@@ -58,7 +52,10 @@ impl Calls {
         rpc.counts.started.inc();
         rpc.counts.sent.inc();
         let (side, server, timeout) = (Side::Client, self.server.clone(), Some(timeout));
-        Operation::start(context, Call { side, rpc, server, timeout, code: None })
+        Operation::start(
+            context,
+            Call { side, rpc, server, timeout, code: None, cause: None, fault: None },
+        )
     }
 }
 
@@ -68,8 +65,14 @@ impl Call {
         self.rpc.counts.received.inc();
     }
 
-    /// Says how it ended.
-    pub fn ended_with(&mut self, code: Code) {
-        self.code = Some(code);
+    /// Says that it succeeded.
+    pub fn succeeded(&mut self) {
+        self.code = Some(Code::Ok);
+    }
+
+    /// Says how it failed, and why, in words and by the rules that struck it on purpose.
+    pub fn failed(&mut self, code: Code, cause: String, fault: Option<&str>) {
+        self.fault = fault.and_then(last_of).map(ToOwned::to_owned);
+        (self.code, self.cause) = (Some(code), Some(Told::Words(cause)));
     }
 }

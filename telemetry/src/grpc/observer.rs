@@ -11,11 +11,13 @@ use tonic::{
 
 use super::{
     body::ObservedBody,
-    call::{Address, Call},
+    call::{Address, Call, Told},
     descriptors::Rpcs,
     timeout::timeout,
 };
 use crate::{
+    causes,
+    failures::Injected,
     operation::{Operation, Side},
     service::Telemetry,
     spans::{Spans, is_recorded},
@@ -46,7 +48,8 @@ impl Observer {
         let server = if is_recorded(&context) { request.uri().into() } else { Address::default() };
         rpc.counts.started.inc();
         let timeout = timeout(request.headers());
-        let call = Call { side: Side::Server, rpc, server, timeout, code: None };
+        let call =
+            Call { side: Side::Server, rpc, server, timeout, code: None, cause: None, fault: None };
         let count = &rpc.counts.received;
         let request = request.map(|body| Body::new(ObservedBody::new(body, count, None)));
         (request, Operation::start(context, call))
@@ -60,16 +63,24 @@ impl Operation<Call> {
         answer: impl Future<Output = Result<Response<R>, E>>,
     ) -> Result<Response<ObservedBody<R>>, StdError> {
         let answer = self.run(answer).await;
-        if answer.is_err() {
+        let answer = answer.map_err(|error| {
+            let error = error.into();
             // The stream is reset, which is what clients make of it (`PROTOCOL-HTTP2.md`, "Errors").
             self.observed.code = Some(Code::Internal);
-        }
-        let (head, body) = answer.map_err(Into::into)?.into_parts();
+            self.observed.cause = Some(Told::Words(causes(&*error)));
+            let fault = error.source().and_then(|source| source.downcast_ref::<Injected>());
+            self.observed.fault = fault.and_then(Injected::by).map(ToOwned::to_owned);
+            error
+        });
+        let (head, body) = answer?.into_parts();
+        let fault = head.extensions.get::<Injected>().and_then(Injected::by);
+        self.observed.fault = fault.map(ToOwned::to_owned);
         if head.headers.contains_key(Status::GRPC_STATUS) {
             // An error without a message has its status in the headers.
             self.observed.take_status(&head.headers);
         }
-        let Call { rpc, code, .. } = self.observed;
+        let Call { rpc, code, .. } = &self.observed;
+        let (rpc, code) = (*rpc, *code);
         let call = code.is_none().then_some(self);
         Ok(Response::from_parts(head, ObservedBody::new(body, &rpc.counts.sent, call)))
     }

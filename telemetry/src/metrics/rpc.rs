@@ -13,12 +13,19 @@ use prometheus_client::{
 };
 use tonic::Code;
 
-use super::durations::{Durations, DurationsBy, observe};
-use crate::{codes, operation::Side};
+use super::{
+    Place,
+    durations::{Durations, DurationsBy, observe},
+};
+use crate::{
+    codes,
+    failures::{Ended, Failures, Why},
+    operation::Side,
+};
 
 /// Seconds. From what a vote in memory takes to what nobody waits for, few because there are a
 /// hundred of each.
-const BOUNDS: [f64; 7] = [0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 2.5];
+pub(super) const BOUNDS: [f64; 7] = [0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 2.5];
 
 /// Which RPC is counted. None of it comes from outside.
 #[expect(clippy::struct_field_names, reason = "they are the names of the labels")]
@@ -46,11 +53,15 @@ pub(crate) struct RpcMetrics {
     sent: Family<RpcLabels, Counter>,
     handled: Family<HandledLabels, Counter>,
     handling: DurationsBy<RpcLabels>,
+    side: Side,
+    failures: Failures,
 }
 
-impl Default for RpcMetrics {
-    fn default() -> Self {
+impl RpcMetrics {
+    pub(super) fn new(side: Side, failures: Failures) -> Self {
         Self {
+            side,
+            failures,
             started: Family::default(),
             received: Family::default(),
             sent: Family::default(),
@@ -58,11 +69,9 @@ impl Default for RpcMetrics {
             handling: Family::new_with_constructor(|| Durations::new(BOUNDS.into_iter())),
         }
     }
-}
 
-impl RpcMetrics {
-    pub(super) fn register(&self, side: Side, registry: &mut Registry) {
-        let (registry, by, started, handled) = match side {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        let (registry, by, started, handled) = match self.side {
             Side::Server => {
                 (registry.sub_registry_with_prefix("grpc_server"), "server", "received", "answered")
             }
@@ -92,6 +101,8 @@ impl RpcMetrics {
             handled: self.handled.clone(),
             handling: OnceLock::new(),
             all_handling: self.handling.clone(),
+            side: self.side,
+            failures: self.failures.clone(),
         }
     }
 }
@@ -113,14 +124,24 @@ pub(crate) struct Rpc {
     /// From the first that ends.
     handling: OnceLock<Durations>,
     all_handling: DurationsBy<RpcLabels>,
+    side: Side,
+    failures: Failures,
 }
 
 impl Rpc {
-    pub(crate) fn ended(&self, code: Code, took: Duration, context: &Context) {
-        match code {
-            Code::Ok => self.ok.inc(),
-            code => self.handled.get_or_create(&handled(self.labels, code)).inc(),
-        };
+    /// Counts how it ended. If it failed, `why` says why.
+    pub(crate) fn ended(&self, code: Code, took: Duration, context: &Context, why: Why<'_>) {
+        if code == Code::Ok {
+            self.ok.inc();
+        } else {
+            self.handled.get_or_create(&handled(self.labels, code)).inc();
+        }
+        // A caller who goes away has not been failed.
+        if !matches!(code, Code::Ok | Code::Cancelled) {
+            let RpcLabels { grpc_service, grpc_method, .. } = self.labels;
+            let place = Place::Rpc { grpc_service, grpc_method };
+            self.failures.keep((self.side, place, Ended::Code(codes::in_go(code))), why, context);
+        }
         let of_this = || self.all_handling.get_or_create_owned(&self.labels);
         observe(self.handling.get_or_init(of_this), took, context);
     }

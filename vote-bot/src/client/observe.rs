@@ -3,11 +3,11 @@
 //! Names are those of OpenTelemetry's semantic conventions for HTTP clients:
 //! <https://opentelemetry.io/docs/specs/semconv/http/>.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use emojivoto_telemetry::{
-    Context, KeyValue, Observed, Operation, Side, Telemetry, Value, attribute,
-    metrics::{HttpMetrics, HttpRequest, Outcome},
+    Cause, Context, KeyValue, Observed, Operation, Side, Telemetry, Value, Why, attribute, causes,
+    metrics::{CANCELLED, HttpMetrics, HttpRequest, Outcome},
 };
 use http::{HeaderMap, Method, StatusCode, Uri};
 
@@ -37,9 +37,10 @@ impl Observer {
         headers: &mut HeaderMap,
     ) -> Operation<Exchange> {
         let context = self.telemetry.spans().client(|| format!("GET {template}"), headers);
-        let counted = self.metrics.start(&Method::GET, ("url_template", template));
-        let outcome = Outcome::None("cancelled");
-        Operation::start(context, Exchange { template, uri: uri.clone(), counted, outcome })
+        let counted = self.metrics.start(&Method::GET, template);
+        let outcome = Outcome::None(CANCELLED);
+        let exchange = Exchange { template, uri: uri.clone(), counted, outcome, cause: None };
+        Operation::start(context, exchange)
     }
 }
 
@@ -50,6 +51,7 @@ pub(super) struct Exchange {
     uri: Uri,
     counted: HttpRequest,
     outcome: Outcome,
+    cause: Option<String>,
 }
 
 impl Exchange {
@@ -57,15 +59,17 @@ impl Exchange {
         self.outcome = Outcome::Status(status);
     }
 
-    /// There is no answer. `error_type` says why in a word.
-    pub(super) fn unanswered(&mut self, error_type: &'static str) {
+    /// There is no answer. `error_type` says why in a word, and `error` in more of them.
+    pub(super) fn unanswered(&mut self, error_type: &'static str, error: &dyn Error) {
+        self.cause = Some(causes(error));
         self.outcome = Outcome::None(error_type);
     }
 }
 
 impl Observed for Exchange {
     fn ended(&mut self, took: Duration, context: &Context) -> bool {
-        self.counted.ended(self.outcome, took, context);
+        let why = Why { cause: self.cause.as_deref().map(Cause::Words), fault: None };
+        self.counted.ended(self.outcome, took, context, why);
         !matches!(self.outcome, Outcome::Status(status) if status.as_u16() < 400)
     }
 

@@ -16,7 +16,7 @@ use crate::{
     error::Error,
     leaderboard::Leaderboard,
     views::Emoji,
-    vote::{Key, Vote},
+    vote::{Envelope, Vote},
 };
 
 /// What web answers, as OpenAPI 3.1 describes it. Written by hand; tests hold it against the answers.
@@ -67,20 +67,20 @@ pub(crate) async fn leaderboard(State(app): State<Arc<App>>) -> Result<Response,
 /// `GET /api/vote?choice=:joy:`
 pub(crate) async fn vote(
     State(app): State<Arc<App>>,
-    Key(key): Key,
+    envelope: Envelope,
     query: Result<Query<Vote>, QueryRejection>,
 ) -> Result<StatusCode, Error> {
     let Query(vote) = query.map_err(|_| Error::Unreadable)?;
-    vote.cast(&key, &app.upstreams).await?;
+    vote.cast(&envelope, &app).await?;
     Ok(StatusCode::OK)
 }
 
 /// `POST /api/vote`: the choice in the query, or in the body as a form or JSON.
 pub(crate) async fn post_vote(
     State(app): State<Arc<App>>,
-    Key(key): Key,
+    envelope: Envelope,
     request: Request,
 ) -> Result<StatusCode, Error> {
-    Vote::from_request(request).await?.cast(&key, &app.upstreams).await?;
+    Vote::from_request(request).await?.cast(&envelope, &app).await?;
     Ok(StatusCode::OK)
 }

@@ -17,7 +17,7 @@ use crate::{
     error::Error,
     leaderboard::Leaderboard,
     views::{self, Emoji},
-    vote::{Key, Vote},
+    vote::{Envelope, Vote},
 };
 
 type Page = Result<Html<String>, Error>;
@@ -39,10 +39,10 @@ pub(crate) async fn ballot(State(app): State<Arc<App>>) -> Result<Response, Erro
 /// `POST /vote`: the ballot's form.
 pub(crate) async fn vote(
     State(app): State<Arc<App>>,
-    Key(key): Key,
+    envelope: Envelope,
     request: Request,
 ) -> Result<Redirect, Error> {
-    let emoji = Vote::from_request(request).await?.cast(&key, &app.upstreams).await?;
+    let emoji = Vote::from_request(request).await?.cast(&envelope, &app).await?;
     Ok(Redirect::to(&format!("/picked?choice={emoji}")))
 }
 

@@ -1,10 +1,13 @@
 //! One of the services behind the front end, and a call to it.
 
-use std::{error::Error, time::Duration};
+use std::{
+    error::Error,
+    time::{Duration, Instant},
+};
 
 use emojivoto_proto::IdempotencyKey;
 use emojivoto_telemetry::{
-    Operation, Telemetry,
+    Operation, Telemetry, causes,
     grpc::{Call, CalledRpc, Calls},
 };
 use http::{
@@ -28,6 +31,10 @@ use super::{
 const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("emojivoto-web/", env!("CARGO_PKG_VERSION")));
 
+/// So much longer than a backend is told a call is waited for. One that ends it in time is the only one that knows which
+/// fault held it up, and would not be heard otherwise.
+const GRACE: Duration = Duration::from_millis(100);
+
 /// A call that nobody has looked at is sent again, over another connection, but not for ever: a backend that takes none
 /// has too much to do already.
 const MAX_TRIES: u32 = 3;
@@ -47,13 +54,6 @@ pub(super) struct Rpc {
     observed: CalledRpc,
 }
 
-impl Rpc {
-    /// How often it was called.
-    pub(super) fn started(&self) -> u64 {
-        self.observed.started()
-    }
-}
-
 /// A backend.
 #[derive(Debug)]
 pub(super) struct Backend {
@@ -67,7 +67,7 @@ pub(super) struct Backend {
 }
 
 impl Backend {
-    /// One that is called `service` where people read it, and has these names on the way. A call ends after `timeout`,
+    /// One that is called `service` where people read it, and has these names on the way. A call may take `timeout`,
     /// which it is told, too.
     pub(super) fn new(
         service: &'static str,
@@ -116,18 +116,25 @@ impl Backend {
         }
         let mut call = self.calls.start(rpc.observed, &mut headers, self.timeout);
         let message = frame(message);
-        match timeout(self.timeout, self.exchange(rpc, headers, message)).await {
-            Ok(Ok(answer)) => self.answered(call, answer),
-            Ok(Err(error)) => Err(self.failed(&mut call, Code::Unavailable, error)),
-            Err(elapsed) => Err(self.failed(&mut call, Code::DeadlineExceeded, elapsed.into())),
-        }
+        let (mut fault, began) = (None, Instant::now());
+        let exchange = self.exchange(rpc, headers, message, &mut fault);
+        let error = match timeout(self.timeout + GRACE, exchange).await {
+            Ok(Ok(answer)) => return self.answered(call, answer),
+            Ok(Err(error)) => error,
+            Err(elapsed) => elapsed.into(),
+        };
+        let late = began.elapsed() >= self.timeout;
+        let code = if late { Code::DeadlineExceeded } else { Code::Unavailable };
+        Err(self.failed(&mut call, code, error, fault))
     }
 
+    /// Asks, and keeps the fault that the head of an answer names, should no more of it come.
     async fn exchange(
         &self,
         rpc: &Rpc,
         headers: HeaderMap,
         message: Bytes,
+        fault: &mut Option<HeaderValue>,
     ) -> Result<Answer, Box<dyn Error + Send + Sync>> {
         for left in (0..MAX_TRIES).rev() {
             let connection = match &self.way {
@@ -136,7 +143,7 @@ impl Backend {
             };
             // Under the name that it was found by, which meshes and servers go by.
             let uri = &rpc.uris[connection.name];
-            match connection.call(uri, headers.clone(), message.clone()).await {
+            match connection.call(uri, headers.clone(), message.clone(), fault).await {
                 // The end of a connection is no reason for it to fail.
                 Err(Failed::NeverArrived(_)) if left > 0 => {}
                 // It may have arrived, and a vote must not be counted twice.
@@ -154,21 +161,28 @@ impl Backend {
         if !answer.data.is_empty() {
             call.observed.received();
         }
-        let message = answer.message();
-        let code = message.as_ref().map_or_else(tonic::Status::code, |_| Code::Ok);
-        call.observed.ended_with(code);
-        message.map_err(|status| CallError::new(self.service, status))
+        let by_status = answer.has_status();
+        let message = answer.message().map_err(|status| {
+            let cause = status.message().to_owned();
+            let error = CallError { by_status, ..CallError::new(self.service, status) };
+            call.observed.failed(error.code, cause, error.fault());
+            error
+        })?;
+        call.observed.succeeded();
+        Ok(message)
     }
 
-    /// It did not get there, or no answer came back: this is where that is known first.
+    /// It did not get there, or no answer came back, or half of one: this is where that is known first.
     fn failed(
         &self,
         call: &mut Operation<Call>,
         code: Code,
-        error: Box<dyn Error + Send + Sync>,
+        source: Box<dyn Error + Send + Sync>,
+        fault: Option<HeaderValue>,
     ) -> CallError {
-        call.record_error(&*error);
-        call.observed.ended_with(code);
-        CallError { service: self.service, code, source: error, fault: None }
+        call.record_error(&*source);
+        let error = CallError { service: self.service, code, source, by_status: false, fault };
+        call.observed.failed(code, causes(&*error.source), error.fault());
+        error
     }
 }

@@ -14,11 +14,12 @@ use std::{
     time::Duration,
 };
 
+use emojivoto_runtime::faults::HEADER as FAULT;
 use h2::{
     Ping, PingPong, Reason,
     client::{self, SendRequest},
 };
-use http::{HeaderMap, Method, Request, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use prost::bytes::{Bytes, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -141,12 +142,13 @@ impl Connection {
         Arc::strong_count(&self.state.in_flight) - 1
     }
 
-    /// Sends one message, and reads all of the answer.
+    /// Sends one message, and reads all of the answer. The fault that its head names is kept in any case.
     pub(super) async fn call(
         &self,
         uri: &Uri,
         headers: HeaderMap,
         message: Bytes,
+        fault: &mut Option<HeaderValue>,
     ) -> Result<Answer, Failed> {
         let _in_flight = Arc::clone(&self.state.in_flight);
         let mut request = Request::new(());
@@ -159,6 +161,7 @@ impl Connection {
         let _ = stream.send_data(message, true);
         let answer = answer.await.map_err(|error| self.not_answered(error, false))?;
         let (head, mut body) = answer.into_parts();
+        *fault = head.headers.get(FAULT).cloned();
         let mut data = Bytes::new();
         while let Some(more) = body.data().await {
             let more = match more {

@@ -35,6 +35,11 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// Whether it has a status, as every answer by gRPC does.
+    pub(super) fn has_status(&self) -> bool {
+        self.trailers.as_ref().unwrap_or(&self.headers).contains_key(Status::GRPC_STATUS)
+    }
+
     /// The one message of it; or its status, if that is another one than `OK`.
     pub(super) fn message<M: Message + Default>(self) -> Result<M, Status> {
         self.succeeded()?;

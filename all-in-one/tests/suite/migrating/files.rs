@@ -92,7 +92,8 @@ pub(super) fn manifests(rows: &mut Rows) {
 
 pub(super) fn compose(rows: &mut Rows) {
     rows.row("web's port");
-    assert!(COMPOSE.contains("\n    ports: [\"8081:8080\"]\n"));
+    assert!(COMPOSE.contains("\n    ports: [\"8081:8080\", \"127.0.0.1:8801:8801\"] "));
+    rows.row("web's [live page](observability.md#in-the-browser)");
     rows.row("ports of emoji-svc, voting-svc");
     assert_eq!(count(COMPOSE, "ports:"), 1);
     rows.row("votes");

@@ -76,7 +76,8 @@ pub(super) async fn settings(rows: &mut Rows) {
     assert_eq!(suite.vote(":doughnut:").await, 500);
     assert!(start.elapsed() >= Duration::from_millis(500), "{:?}", start.elapsed());
     rows.row("the bot's pace");
-    let on_their_way = r#"http_client_active_requests{http_request_method="GET"}"#;
+    let on_their_way =
+        r#"http_client_active_requests{http_request_method="GET",url_template="/api/vote"}"#;
     eventually("votes of the bot side by side", || async {
         value(&suite.scrape().await, on_their_way).filter(|requests| *requests > 1.0)
     })

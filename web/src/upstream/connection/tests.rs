@@ -28,7 +28,7 @@ where
 
 async fn call(connection: &Connection) -> Result<Answer, Failed> {
     let uri = Uri::from_static("http://voting-svc:8080/emojivoto.v1.VotingService/VoteJoy");
-    connection.call(&uri, HeaderMap::new(), Bytes::from_static(&[0; 5])).await
+    connection.call(&uri, HeaderMap::new(), Bytes::from_static(&[0; 5]), &mut None).await
 }
 
 /// Answers as gRPC does: a message, and then the status.

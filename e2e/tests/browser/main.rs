@@ -1,124 +1,41 @@
 //! The pages in a real Chromium, driven through WebDriver, in front of real services.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+mod browser;
+mod live_page;
 
-use emojivoto_testkit::{PATIENCE, Service, emoji, eventually, voting, web};
+use std::{ops::Deref, time::Duration};
+
+use browser::{Browser, NO_SCRIPTS, PHONE, Setup, WIDE};
+use emojivoto_testkit::{Service, emoji, voting, web};
 use serde_json::{Value, json};
-use thirtyfour::{
-    ChromeCapabilities, ChromiumLikeCapabilities as _, Key, WebDriver,
-    common::log::LoggingPrefsLogLevel, error::WebDriverResult, prelude::*,
-};
+use thirtyfour::Key;
 
 /// The services, and a browser that looks at them.
 struct Visit {
-    driver: WebDriver,
+    browser: Browser,
     web: Service,
     _emoji: Service,
     voting: Option<Service>,
-    /// Last, so that it outlives the session.
-    _chromedriver: ChromeDriver,
 }
 
-struct ChromeDriver {
-    child: Child,
-    profile: PathBuf,
-}
+impl Deref for Visit {
+    type Target = Browser;
 
-impl Drop for ChromeDriver {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(&self.profile);
+    fn deref(&self) -> &Browser {
+        &self.browser
     }
-}
-
-/// How a visitor's browser is set up.
-#[derive(Clone, Copy)]
-struct Setup {
-    scripts: bool,
-    width: u32,
-    height: u32,
-}
-
-const WIDE: Setup = Setup { scripts: true, width: 1440, height: 900 };
-const PHONE: Setup = Setup { scripts: true, width: 390, height: 844 };
-const NO_SCRIPTS: Setup = Setup { scripts: false, ..WIDE };
-
-/// Chromedriver and its port, unless it ends before it has one.
-fn start_chromedriver() -> Option<(Child, u16)> {
-    let mut child = Command::new(emojivoto_e2e::tool("chromedriver"))
-        .arg("--port=0")
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("chromedriver starts");
-    let stdout = BufReader::new(child.stdout.take().expect("its output is piped"));
-    let (sender, port) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let port = stdout.lines().map_while(Result::ok).find_map(|line| {
-            let port = line.split_once("started successfully on port ")?.1;
-            port.trim_end_matches('.').parse::<u16>().ok()
-        });
-        sender.send(port)
-    });
-    let port = port.recv_timeout(PATIENCE).expect("chromedriver says its port, or ends");
-    if port.is_none() {
-        child.wait().expect("it has closed its output");
-    }
-    Some((child, port?))
 }
 
 impl Visit {
     async fn start(setup: Setup) -> Self {
         let (emoji, (voting, _)) = (emoji().await, voting(Duration::ZERO).await);
         let web = web(emoji.address(), voting.address()).await.ready().await;
-        // It picks a free port, and ends when another one was faster to take it.
-        let (child, port) =
-            (0..5).find_map(|_| start_chromedriver()).expect("chromedriver says its port");
-        let profile = std::env::temp_dir().join(format!("emojivoto-chromium-{}", child.id()));
-        let chromedriver = ChromeDriver { child, profile };
-        let capabilities = capabilities(setup, &chromedriver.profile).expect("capabilities");
-        let server = format!("http://127.0.0.1:{port}");
-        let driver = WebDriver::new(server, capabilities).await.expect("a browser");
-        // The window of a headless browser is not always the size that it was asked for.
-        driver.cdp().send_raw(
-                "Emulation.setDeviceMetricsOverride",
-                json!({ "width": setup.width, "height": setup.height, "deviceScaleFactor": 1, "mobile": false }),
-            )
-            .await
-            .expect("a size");
-        Self { driver, web, _emoji: emoji, voting: Some(voting), _chromedriver: chromedriver }
+        let browser = Browser::start(setup).await;
+        Self { browser, web, _emoji: emoji, voting: Some(voting) }
     }
 
     async fn open(&self, path: &str) {
         self.driver.goto(self.web.url(path)).await.expect("a page");
-    }
-
-    async fn find(&self, css: &str) -> WebElement {
-        self.driver
-            .query(By::Css(css))
-            .wait(Duration::from_secs(20), Duration::from_millis(50))
-            .first()
-            .await
-            .unwrap_or_else(|error| panic!("{css}: {error}"))
-    }
-
-    /// Waits until the text of an element contains something, and returns all of it.
-    async fn text(&self, css: &str, part: &str) -> String {
-        eventually(&format!("{part:?} in {css}"), || async {
-            let text = self.driver.find(By::Css(css)).await.ok()?.text().await.ok()?;
-            text.contains(part).then_some(text)
-        })
-        .await
-    }
-
-    async fn eval(&self, script: &str) -> Value {
-        let result = self.driver.execute(script, vec![]).await;
-        result.unwrap_or_else(|error| panic!("{script}: {error}")).json().clone()
     }
 
     async fn votes(&self) -> Value {
@@ -130,40 +47,9 @@ impl Visit {
         url.as_str().strip_prefix(&self.web.url("")).expect("our own").to_owned()
     }
 
-    /// What the browser complained about, except for what `expected` says.
-    async fn complaints(&self, expected: &[&str]) -> Vec<String> {
-        let log = self.driver.browser_log().await.expect("the log of the browser");
-        let messages = log.into_iter().map(|entry| format!("{:?} {}", entry.level, entry.message));
-        messages.filter(|message| !expected.iter().any(|text| message.contains(text))).collect()
-    }
-
     async fn end(self) {
-        self.driver.quit().await.expect("the browser ends");
+        self.browser.end().await;
     }
-}
-
-fn capabilities(setup: Setup, profile: &std::path::Path) -> WebDriverResult<ChromeCapabilities> {
-    let mut capabilities = DesiredCapabilities::chrome();
-    let profile = format!("--user-data-dir={}", profile.display());
-    for argument in [
-        "--headless",
-        "--no-sandbox", // for root, as containers and CI are
-        "--disable-gpu",
-        "--disable-quic",
-        "--disable-dev-shm-usage",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        &profile,
-    ] {
-        capabilities.add_arg(argument)?;
-    }
-    capabilities.set_browser_log_level(LoggingPrefsLogLevel::All)?;
-    let scripts = if setup.scripts { 1 } else { 2 };
-    let preferences = json!({ "profile.managed_default_content_settings.javascript": scripts });
-    capabilities.add_experimental_option("prefs", preferences)?;
-    Ok(capabilities)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -336,9 +222,7 @@ async fn no_page_is_wider_than_a_phone() {
         let visit = Visit::start(Setup { width, ..PHONE }).await;
         for path in pages(&visit).await {
             visit.open(path).await;
-            let overflow =
-                "const e = document.documentElement; return e.scrollWidth - e.clientWidth";
-            assert_eq!(visit.eval(overflow).await, 0, "{path} at {width}");
+            assert_eq!(visit.overflow().await, 0, "{path} at {width}");
             assert_eq!(visit.eval("return innerWidth").await, width, "{path}");
         }
         visit.open("/").await;
@@ -357,10 +241,7 @@ async fn pages_ask_no_other_host_and_break_nothing() {
     let visit = Visit::start(WIDE).await;
     for path in pages(&visit).await {
         visit.open(path).await;
-        let asked = "return performance.getEntriesByType('resource').map((entry) => entry.name)";
-        let asked = visit.eval(asked).await;
-        let asked: Vec<_> =
-            asked.as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+        let asked = visit.asked_for().await;
         let own = visit.web.url("/");
         assert!(asked.len() >= 3, "styles, script and icon: {asked:?}");
         assert!(asked.iter().all(|url| url.starts_with(&own)), "{path}: {asked:?}");
@@ -377,22 +258,10 @@ async fn pages_ask_no_other_host_and_break_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_are_accessible_in_both_colour_schemes() {
-    let file = emojivoto_e2e::root().join("e2e/node_modules/axe-core/axe.min.js");
-    let axe = std::fs::read_to_string(&file)
-        .unwrap_or_else(|error| panic!("{}: {error}: run .ci/install", file.display()));
     for setup in [WIDE, PHONE] {
         let visit = Visit::start(setup).await;
         for scheme in ["light", "dark"] {
-            let features = json!({ "features": [
-                { "name": "prefers-color-scheme", "value": scheme },
-                { "name": "prefers-reduced-motion", "value": "reduce" },
-            ] });
-            visit
-                .driver
-                .cdp()
-                .send_raw("Emulation.setEmulatedMedia", features)
-                .await
-                .expect("a scheme");
+            visit.prefer(scheme).await;
             for path in pages(&visit).await {
                 visit.open(path).await;
                 let dark = "return matchMedia('(prefers-color-scheme: dark)').matches";
@@ -401,21 +270,10 @@ async fn pages_are_accessible_in_both_colour_schemes() {
                     visit.find(r#"button[value=":joy:"]"#).await.click().await.expect("a click");
                     visit.text("#result", ":joy:").await;
                 }
-                visit.eval(&axe).await;
-                let run = "const done = arguments[arguments.length - 1];
-                    axe.run().then((found) => done([
-                        found.passes.length,
-                        found.violations.map((v) => [v.id, v.help, v.nodes.map((node) => node.html)]),
-                    ]), (error) => done(String(error)))";
-                let found = json_of(visit.driver.execute_async(run, vec![]).await);
-                assert!(found[0].as_u64().is_some_and(|passes| passes > 10), "axe ran: {found}");
-                assert_eq!(found[1], json!([]), "{path} in {scheme} at {}", setup.width);
+                let found = visit.violations().await;
+                assert_eq!(found, json!([]), "{path} in {scheme} at {}", setup.width);
             }
         }
         visit.end().await;
     }
-}
-
-fn json_of(result: WebDriverResult<ScriptRet>) -> Value {
-    result.expect("a result").json().clone()
 }
