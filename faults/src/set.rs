@@ -13,7 +13,7 @@ use std::{
 use arc_swap::ArcSwap;
 
 use crate::{
-    Delay, Effect, Failure, Permit, Place, Places, Rule,
+    Delay, Effect, Failure, Permit, Place, Places, Rule, STALL_LIMIT,
     draw::{For, draw, seed_of},
     duration::Go,
     limit::{Concurrency, Rate},
@@ -49,8 +49,8 @@ struct Set {
     rules: Vec<Arc<Active>>,
     /// By path. Where no rule strikes there is no entry.
     at: HashMap<String, Arc<At>>,
-    /// When others were in force last, if that was not before all requests.
-    since: Option<Instant>,
+    /// When others were in force last, if that was not before all requests, and how long these may hold requests.
+    since: Option<(Instant, Duration)>,
 }
 
 /// The rules that strike requests for a place, in their order.
@@ -198,7 +198,8 @@ impl Faults {
         let rules: Vec<_> = rules.map(active).collect();
         let same = rules.len() == old.rules.len()
             && rules.iter().zip(&old.rules).all(|(new, old)| Arc::ptr_eq(new, old));
-        let since = if same { old.since } else { at.or(old.since) };
+        let held = old.rules.iter().map(|active| active.holds()).max().unwrap_or_default();
+        let since = if same { old.since } else { at.map(|at| (at, held)).or(old.since) };
         let set = Set::new(rules, &self.places);
         self.current.store(Arc::new(Set { since, ..set }));
         outcome
@@ -257,11 +258,13 @@ impl Faults {
         self.current.load().rules.iter().map(in_force).collect()
     }
 
-    /// Since when the same rules strike: none has come, gone, begun or ended since. None, if that is so since the start.
-    pub fn unchanged_since(&self, now: Instant) -> Option<Instant> {
+    /// Since when the same rules strike: none has come, gone, begun or ended since; and how long the rules before may have
+    /// held requests that came before. None, if that is so since the start.
+    pub fn unchanged_since(&self, now: Instant) -> Option<(Instant, Duration)> {
         let set = self.current.load();
-        let turns = set.rules.iter().flat_map(|active| active.turns());
-        turns.filter(|turn| *turn <= now).chain(set.since).max()
+        let turns =
+            set.rules.iter().flat_map(|active| active.turns().map(|turn| (turn, active.holds())));
+        turns.filter(|(turn, _)| *turn <= now).chain(set.since).max()
     }
 
     /// The rules that strike a request for a place about an emoji now.
@@ -313,6 +316,13 @@ impl Active {
         let since = now.saturating_duration_since(self.began);
         let over = self.rule.lasts.is_some_and(|lasts| since >= self.rule.start + lasts);
         since >= self.rule.start && !over
+    }
+
+    /// How long it holds nearly all requests at most.
+    fn holds(&self) -> Duration {
+        let delay = self.rule.delay.as_ref().map(|delay| delay.quantile(0.999));
+        let stall = (self.rule.effect == Some(Effect::Stall)).then_some(STALL_LIMIT);
+        delay.unwrap_or_default() + stall.unwrap_or_default()
     }
 
     /// When it begins and ends, if it does so by itself.
@@ -549,7 +559,9 @@ mod tests {
         let before = Instant::now();
         faults.replace(rules(&format!("{joy}{later}"), &faults));
         let now = Instant::now();
-        let at = |seconds| faults.unchanged_since(now + Duration::from_secs(seconds));
+        let at = |seconds| {
+            faults.unchanged_since(now + Duration::from_secs(seconds)).map(|(since, _)| since)
+        };
         let given = at(0).expect("a change");
         assert!((before..=now).contains(&given));
         assert_eq!(at(5), Some(given));
@@ -559,7 +571,13 @@ mod tests {
         assert!((70..71).contains(&ended.as_secs()), "{ended:?}");
         let removed = Instant::now();
         assert!(faults.remove("joy"));
-        assert!(faults.unchanged_since(Instant::now()) >= Some(removed));
+        assert!(faults.unchanged_since(Instant::now()) >= Some((removed, Duration::ZERO)));
+        let slow =
+            "[[rule]]\nname = \"slow\"\ndelay = { from = \"1s\", to = \"9s\" }\nstall = true\n";
+        faults.replace(rules(slow, &faults));
+        faults.replace(Vec::new());
+        let (_, held) = faults.unchanged_since(Instant::now()).expect("a change");
+        assert!((68..=69).contains(&held.as_secs()), "{held:?}");
     }
 
     #[test]

@@ -158,27 +158,33 @@ impl Injection {
     /// RPCs wait, they wait for as long as they have said, if all have said the same.
     fn expected(&self, question: &Question) -> Vec<(Place, Expected)> {
         let (rpcs, routes) = self.served().into_iter().partition(|(place, _)| place.is_rpc());
-        let told = self.patience().filter(|(shortest, longest)| shortest == longest);
-        let timeout = question.timeout.or(told.map(|(timeout, _)| timeout));
-        let of_rpcs = Question { timeout, ..*question };
+        let of_rpcs = Question { timeout: self.timeout_of_rpcs(question), ..*question };
         let mut expected = self.rules().predict(rpcs, &of_rpcs);
         expected.extend(self.rules().predict(routes, question));
         expected
     }
 
-    /// For how long callers of RPCs wait, from the shortest to the longest time, if one has said so whose call a rule struck.
-    fn patience(&self) -> Option<(Duration, Duration)> {
-        let [shortest, longest] = self.0.patience.each_ref().map(|time| time.load(Relaxed));
-        let time = Duration::from_nanos;
-        (shortest <= longest).then(|| (time(shortest), time(longest)))
+    /// How long callers of RPCs wait: as the question says, or as all of them have said.
+    fn timeout_of_rpcs(&self, question: &Question) -> Option<Duration> {
+        let told = self.patience().filter(|[shortest, longest]| shortest == longest);
+        question.timeout.or(told.and_then(|[timeout, _]| timeout))
     }
 
-    /// Takes notice of how long a caller waits.
-    fn waits(&self, timeout: Duration) {
-        let nanoseconds = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+    /// How long callers of RPCs wait whom rules have struck, from the shortest to the longest time; none is for ever. Nothing,
+    /// if there were none.
+    fn patience(&self) -> Option<[Option<Duration>; 2]> {
+        let [shortest, longest] = self.0.patience.each_ref().map(|time| time.load(Relaxed));
+        let time = |time| (time < u64::MAX).then(|| Duration::from_nanos(time));
+        (longest > 0).then(|| [time(shortest), time(longest)])
+    }
+
+    /// Takes notice of how long a caller waits, which is for ever if it does not say so.
+    fn waits(&self, timeout: Option<Duration>) {
+        let nanoseconds = |timeout: Duration| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+        let time = timeout.map_or(u64::MAX, nanoseconds);
         let [shortest, longest] = &self.0.patience;
-        shortest.fetch_min(nanoseconds, Relaxed);
-        longest.fetch_max(nanoseconds, Relaxed);
+        shortest.fetch_min(time, Relaxed);
+        longest.fetch_max(time, Relaxed);
     }
 
     /// The rules in force, as text: a set that can be given again.

@@ -37,6 +37,26 @@ pub(crate) fn specified(code: Code) -> &'static str {
     NAMES[code as usize].1
 }
 
+/// Whether a code is the fault of who answers: what makes the span of a server red.
+/// See <https://opentelemetry.io/docs/specs/semconv/rpc/grpc/>.
+pub fn is_failure(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss
+    )
+}
+
+/// The code that Go gives this name.
+pub(crate) fn named_in_go(name: &str) -> Option<Code> {
+    let number = NAMES.iter().position(|(go, _)| *go == name)?;
+    i32::try_from(number).ok().map(Code::from_i32)
+}
+
 /// The code of a status that a client got: that which the other side sent, or else why none came from there. tonic
 /// makes such a status of whatever broke the connection, with a code that it guesses from how it broke.
 pub(crate) fn code_of(status: &Status) -> Code {

@@ -119,11 +119,18 @@ impl Cause<'_> {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Failures(Arc<Mutex<HashMap<Kind, Failure>>>);
 
-type Kind = (Side, Place, Ended);
+/// With whether it was on purpose: what is may hide nothing that is not.
+type Kind = (Side, Place, Ended, bool);
 
 impl Failures {
     /// Keeps one that has just ended. Nobody waits for it: while somebody else has the failures, it is left out.
-    pub(crate) fn keep(&self, kind: Kind, why: Why<'_>, context: &Context) {
+    pub(crate) fn keep(
+        &self,
+        (side, place, status): (Side, Place, Ended),
+        why: Why<'_>,
+        context: &Context,
+    ) {
+        let kind = (side, place, status, why.fault.is_some());
         let Ok(mut failures) = self.0.try_lock() else { return };
         let at = Instant::now();
         if failures.get(&kind).is_some_and(|last| at.saturating_duration_since(last.at) < AGAIN) {
@@ -131,7 +138,6 @@ impl Failures {
         }
         let span = context.span();
         let trace = Some(span.span_context().trace_id()).filter(|id| *id != TraceId::INVALID);
-        let (side, place, status) = kind;
         let cause = why.cause.map(Cause::words).filter(|words| !words.is_empty());
         let fault = why.fault.map(ToOwned::to_owned);
         failures.insert(kind, Failure { side, place, status, cause, fault, trace, at });

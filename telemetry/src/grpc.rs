@@ -13,4 +13,4 @@ pub use client::{CalledRpc, Calls};
 pub use observer::Observer;
 pub use timeout::timeout;
 
-pub use crate::codes::code_of_http;
+pub use crate::codes::{code_of_http, is_failure};

@@ -6,7 +6,7 @@ use axum::{
     body::{Body, Bytes, HttpBody as _},
     response::{IntoResponse as _, Response},
 };
-use emojivoto_proto::{ROUTES, Shortcode, emoji, voting};
+use emojivoto_proto::{ROUTES, Shortcode, VOTE_PAGE, emoji, voting};
 use emojivoto_runtime::{
     Lifecycle,
     faults::{Behind, Call, Face, Failure, Injected, Place, Stalled, doughnut},
@@ -39,13 +39,15 @@ impl Face<Body> for Http {
         let choice = vote.and_then(|vote| vote.choice);
         // Here and not when it is cast, since a rule may end it before.
         if let Some(choice) = &choice {
-            self.0.choices.count(choice);
+            self.0.choices.count(request.uri().path() == VOTE_PAGE, choice);
             request.extensions_mut().insert(Counted);
         }
         (request, choice)
     }
 
     /// HTTP has no word for it.
+    const HAS_TIMEOUTS: bool = false;
+
     fn timeout(&self, _: &Request<Body>) -> Option<Duration> {
         None
     }
@@ -169,16 +171,17 @@ fn behind(app: &App, place: Place) -> Option<Behind> {
         }
         _ => return None,
     };
-    let choices = if votes { choices(app) } else { Vec::new() };
+    let choices = if votes { choices(app, place) } else { Vec::new() };
     Some(Behind { timeout: app.upstreams.timeout(), steps, choices })
 }
 
-/// Which emoji are voted for, as far as one can tell by the votes so far.
-fn choices(app: &App) -> Vec<(&'static str, Place, f64)> {
+/// Which emoji are voted for by a route, as far as one can tell by the votes so far.
+fn choices(app: &App, route: Place) -> Vec<(&'static str, Place, f64)> {
+    let by_page = route == Place::Route(VOTE_PAGE);
     let choice = |emoji: Shortcode| {
         let place = Place::Rpc { service: voting::SERVICE_NAME, method: emoji.rpc() };
         #[expect(clippy::cast_precision_loss, reason = "nobody votes so often")]
-        (emoji.as_str(), place, app.choices.of(emoji) as f64)
+        (emoji.as_str(), place, app.choices.of(by_page, emoji) as f64)
     };
     Shortcode::all().map(choice).collect()
 }

@@ -11,7 +11,7 @@ use axum::{
     extract::{FromRequestParts, Query, Request},
     response::{IntoResponse as _, Response},
 };
-use emojivoto_proto::{IdempotencyKey, Shortcode};
+use emojivoto_proto::{IdempotencyKey, Shortcode, VOTE_PAGE};
 use http::{HeaderValue, StatusCode, Uri, header, request::Parts};
 use serde::Deserialize;
 use tokio::time::timeout;
@@ -42,6 +42,8 @@ pub(crate) struct Envelope {
     key: IdempotencyKey,
     /// Whether its choice is among the [`Choices`] already.
     counted: bool,
+    /// Whether it came from the ballot.
+    of_page: bool,
 }
 
 impl<S: Sync> FromRequestParts<S> for Envelope {
@@ -50,7 +52,8 @@ impl<S: Sync> FromRequestParts<S> for Envelope {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
         let key = IdempotencyKey::of(&parts.headers)?;
         let counted = parts.extensions.get::<Counted>().is_some();
-        Ok(Self { key: key.unwrap_or_else(IdempotencyKey::random), counted })
+        let of_page = parts.uri.path() == VOTE_PAGE;
+        Ok(Self { key: key.unwrap_or_else(IdempotencyKey::random), counted, of_page })
     }
 }
 
@@ -58,27 +61,36 @@ impl<S: Sync> FromRequestParts<S> for Envelope {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Counted;
 
-/// How often each emoji was chosen, whatever came of that: by its place on the ballot.
+/// How often each emoji was chosen, whatever came of that: by its place on the ballot. Bots choose by the API, and people
+/// by the ballot, which are others.
 #[derive(Debug)]
-pub(crate) struct Choices([AtomicU64; Shortcode::COUNT]);
+pub(crate) struct Choices {
+    by_page: [AtomicU64; Shortcode::COUNT],
+    by_api: [AtomicU64; Shortcode::COUNT],
+}
 
 impl Default for Choices {
     fn default() -> Self {
-        Self([const { AtomicU64::new(0) }; Shortcode::COUNT])
+        let none = || [const { AtomicU64::new(0) }; Shortcode::COUNT];
+        Self { by_page: none(), by_api: none() }
     }
 }
 
 impl Choices {
-    /// One more. What is no emoji is nobody's choice.
-    pub(crate) fn count(&self, choice: &str) {
+    /// One more, by the page or else by the API. What is no emoji is nobody's choice.
+    pub(crate) fn count(&self, by_page: bool, choice: &str) {
         if let Ok(emoji) = choice.parse::<Shortcode>() {
-            self.0[emoji.index()].fetch_add(1, Relaxed);
+            self.by(by_page)[emoji.index()].fetch_add(1, Relaxed);
         }
     }
 
     /// So far.
-    pub(crate) fn of(&self, emoji: Shortcode) -> u64 {
-        self.0[emoji.index()].load(Relaxed)
+    pub(crate) fn of(&self, by_page: bool, emoji: Shortcode) -> u64 {
+        self.by(by_page)[emoji.index()].load(Relaxed)
+    }
+
+    fn by(&self, page: bool) -> &[AtomicU64; Shortcode::COUNT] {
+        if page { &self.by_page } else { &self.by_api }
     }
 }
 
@@ -135,7 +147,7 @@ impl Vote {
     pub(crate) async fn cast(&self, envelope: &Envelope, app: &App) -> Result<Shortcode, Error> {
         let choice = self.choice()?;
         if !envelope.counted {
-            app.choices.count(choice);
+            app.choices.count(envelope.of_page, choice);
         }
         let upstreams = &app.upstreams;
         let unknown = || Error::ChoiceUnknown(choice.to_owned());

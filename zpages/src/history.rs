@@ -64,7 +64,7 @@ impl History {
 
     /// The samples with which the windows begin that end now: of 10 seconds, of a minute, and of all time.
     pub(crate) fn begins<'a>(&'a self, now: &'a Sample) -> [&'a Sample; 3] {
-        // Nobody may have looked for a while. A window is shorter then, but never longer than it is called.
+        // Nobody may have looked for a while. A window is shorter then, and hardly ever longer than it is called.
         // One that has hardly begun says nothing yet.
         let begins = |longest| {
             let age = |sample: &Sample| now.at.saturating_duration_since(sample.at);
@@ -75,17 +75,17 @@ impl History {
     }
 
     /// The sample since which calls can be held against the rules, which are the same since then: from the start, or from
-    /// the first look after they changed, once nobody can be on the way any more whom others struck.
+    /// the first look after they changed, once those have nearly all ended whom others struck.
     pub(crate) fn compared(
         &mut self,
-        unchanged_since: Option<Instant>,
+        unchanged_since: Option<(Instant, Duration)>,
         now: &Sample,
     ) -> Option<&Sample> {
-        /// Nearly all callers wait no longer.
+        /// What calls take that nothing holds.
         const SETTLES: Duration = Duration::from_secs(5);
-        let Some(since) = unchanged_since else { return Some(&self.start) };
+        let Some((since, held)) = unchanged_since else { return Some(&self.start) };
         if self.compared.as_ref().is_none_or(|(before, _)| *before != since) {
-            if now.at < since + SETTLES {
+            if now.at < since + held + SETTLES {
                 return None;
             }
             self.compared = Some((since, now.clone()));
@@ -228,17 +228,18 @@ mod tests {
         let start = Instant::now();
         let mut history = History::new(start);
         let at = |seconds| sample(start + Duration::from_secs(seconds), seconds, 0);
-        let mut begin = |changed: Option<u64>, now| {
-            let changed = changed.map(|seconds| start + Duration::from_secs(seconds));
+        let mut begin = |changed: Option<(u64, Duration)>, now| {
+            let changed = changed.map(|(at, held)| (start + Duration::from_secs(at), held));
             history
                 .compared(changed, &at(now))
                 .map(|sample| sample.counts.len() as u64 * (sample.at - start).as_secs())
         };
         assert_eq!(begin(None, 50), Some(0));
-        assert_eq!(begin(Some(60), 61), None);
-        assert_eq!(begin(Some(60), 66), Some(66));
-        assert_eq!(begin(Some(60), 90), Some(66));
-        assert_eq!(begin(Some(100), 101), None);
-        assert_eq!(begin(Some(100), 105), Some(105));
+        let (none, long) = (Duration::ZERO, Duration::from_mins(1));
+        assert_eq!(begin(Some((60, none)), 61), None);
+        assert_eq!(begin(Some((60, none)), 66), Some(66));
+        assert_eq!(begin(Some((60, none)), 90), Some(66));
+        assert_eq!(begin(Some((100, long)), 164), None, "what was held may still come");
+        assert_eq!(begin(Some((100, long)), 165), Some(165));
     }
 }

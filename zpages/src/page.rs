@@ -316,7 +316,7 @@ impl<'a> Table<'a> {
     fn new(side: &'static str, rows: &'a [Row]) -> Self {
         let shown = || rows.iter().filter(|row| row.is_shown());
         let mut failing: Vec<_> = shown().filter(|row| row.failed() > 0).collect();
-        failing.sort_by_key(|row| Reverse((row.failed(), row.by_share())));
+        failing.sort_by_key(|row| Reverse(row.by_share()));
         let mut groups = Vec::new();
         if !failing.is_empty() {
             groups.push(Group { heading: "Fails", fails: true, rows: failing });

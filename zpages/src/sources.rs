@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use emojivoto_faults::{InForce, MAX_CALLS, Place as FaultPlace, Ratio};
@@ -21,8 +21,8 @@ pub trait Faults: Send + Sync + 'static {
     /// The rules in force.
     fn in_force(&self) -> Vec<InForce>;
 
-    /// Since when the same ones strike; none, if since the start.
-    fn unchanged_since(&self) -> Option<Instant>;
+    /// Since when the same ones strike, and how long others may have held requests before; none, if since the start.
+    fn unchanged_since(&self) -> Option<(Instant, Duration)>;
 
     /// What calls should show to places that the process serves, so many each, since this moment or, without one, since the
     /// start. None where that is not known.

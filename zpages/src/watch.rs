@@ -116,7 +116,7 @@ mod tests {
             Vec::new()
         }
 
-        fn unchanged_since(&self) -> Option<StdInstant> {
+        fn unchanged_since(&self) -> Option<(StdInstant, Duration)> {
             Option::None
         }
 

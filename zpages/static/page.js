@@ -78,6 +78,7 @@ function connect() {
     silence = setTimeout(() => say("off", "Not live right now. Nothing comes any more."), PATIENCE);
   });
   source.addEventListener("error", () => {
+    clearTimeout(silence);
     say("off", "Not live right now. Trying to reconnect.");
     // After a lost connection the browser does so by itself. After a refusal it gives up: too many are watching, or nobody is
     // there. Those who were refused together come again 10 to 20 seconds later, each at another time.

@@ -288,3 +288,50 @@ async fn the_page_comes_whole_and_says_what_it_does_not_know() {
     let other = http::get(&format!("{url}?format=xml")).await;
     assert_eq!((other.status.as_u16(), &*other.body), (400, "format: expected json or html\n"));
 }
+
+#[tokio::test]
+async fn clients_that_do_otherwise_leave_no_false_mark() {
+    let suite = Running::without_bot();
+    // Bots choose otherwise than people.
+    for _ in 0..60 {
+        assert_eq!(suite.vote(":joy:").await, 200);
+    }
+    for _ in 0..5 {
+        let form = "application/x-www-form-urlencoded";
+        let page = http::post(&suite.url("/vote"), form, "choice=:doughnut:").await;
+        assert_eq!(page.status, 500);
+    }
+    // The key of another vote.
+    for (choice, status) in [(":joy:", 200), (":ghost:", 422)] {
+        let vote = ::http::Request::post(suite.url(&format!("/api/vote?choice={choice}")));
+        let vote = http::send(vote.header("Idempotency-Key", "one-key"), "").await;
+        assert_eq!(vote.expect("an answer").status.as_u16(), status, "{choice}");
+    }
+    let report = suite.report().await;
+    for name in ["/vote", "/api/vote", "VoteGhost", "VoteDoughnut"] {
+        let expected = &row(&report, "served", name)["expected"];
+        assert_eq!(expected["outside"], false, "{name}: {expected}");
+    }
+    assert_eq!(row(&report, "served", "/vote")["expected"]["seen"], 0.0);
+    let ghost = &row(&report, "served", "VoteGhost")["since_start"];
+    assert_eq!((&ghost["calls"], &ghost["failed"]), (&1.into(), &0.into()), "{ghost}");
+    assert_eq!(row(&report, "called", "VoteGhost")["since_start"]["failed"], 0);
+}
+
+#[tokio::test]
+async fn callers_who_wait_differently_widen_what_is_expected() {
+    let rule = "[[rule]]\nname = \"slow\"\nemoji = \":joy:\"\ndelay = \"200ms\"\n";
+    let binary = on_free_ports().env("NO_BOT", "true").env("GRPC_TIMEOUT", "100ms");
+    let suite = Running::start(binary.env("FAULTS", rule));
+    assert_eq!(suite.vote(":joy:").await, 504);
+    let expected = async || row(&suite.report().await, "served", "VoteJoy")["expected"].clone();
+    let alone = expected().await;
+    assert_eq!((&alone["at_most"], &alone["outside"]), (&0.0.into(), &false.into()), "{alone}");
+    // One who waits for ever.
+    let rpc = format!("http://{}/emojivoto.v1.VotingService/VoteJoy", suite.voting);
+    let patient = http::post_h2(&rpc, "application/grpc", &[0; 5]).await;
+    assert_eq!(patient.header("grpc-status"), "0");
+    let both = expected().await;
+    assert_eq!((&both["seen"], &both["outside"]), (&0.5.into(), &false.into()), "{both}");
+    assert!(both["success"].is_null(), "{both}");
+}

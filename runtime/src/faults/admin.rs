@@ -152,6 +152,9 @@ struct Answer {
     calls: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     timeout_seconds: Option<f64>,
+    /// That of RPCs, if it was not asked for, but told by callers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rpc_timeout_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     over_seconds: Option<f64>,
     /// How sure it is that what is between `at_least` and `at_most` is seen.
@@ -201,6 +204,7 @@ async fn expected(
     let limit = field("timeout", asked.timeout.as_deref(), timeout)?;
     let over = field("over", asked.over.as_deref(), timeout)?;
     let question = Question { calls, timeout: limit, over, at: Instant::now() };
+    let of_rpcs = admin.injection.timeout_of_rpcs(&question).filter(|_| limit.is_none());
     // It takes a while to draw thousands of samples, and as long for somebody who has gone.
     let busy = |_| refused(StatusCode::TOO_MANY_REQUESTS, "one at a time is told what is expected");
     let turn = admin.turn.try_acquire_owned().map_err(busy)?;
@@ -212,10 +216,17 @@ async fn expected(
     let rows = rows.map_err(|_| refused(StatusCode::INTERNAL_SERVER_ERROR, "no prediction"))?;
     let (rpcs, routes): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(place, _)| place.is_rpc());
     let rows = |places: Vec<_>| places.into_iter().map(Row::from).collect();
-    let [timeout_seconds, over_seconds] =
-        [limit, over].map(|time| time.map(|time| time.as_secs_f64()));
-    let (rpcs, routes) = (rows(rpcs), rows(routes));
-    Ok(Json(Answer { calls, timeout_seconds, over_seconds, confidence: 0.999, rpcs, routes }))
+    let [timeout_seconds, rpc_timeout_seconds, over_seconds] =
+        [limit, of_rpcs, over].map(|time| time.map(|time| time.as_secs_f64()));
+    Ok(Json(Answer {
+        calls,
+        timeout_seconds,
+        rpc_timeout_seconds,
+        over_seconds,
+        confidence: 0.999,
+        rpcs: rows(rpcs),
+        routes: rows(routes),
+    }))
 }
 
 fn field<T>(

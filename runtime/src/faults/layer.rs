@@ -17,7 +17,7 @@ use futures_util::{
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use hyper::body::Bytes;
-use tokio::time::sleep;
+use tokio::time::{Instant as Clock, sleep, sleep_until};
 use tower::Service;
 
 use super::{HEADER, Injection, stall::Stalled};
@@ -36,6 +36,9 @@ pub trait Face<B>: Clone + Send + Sync + 'static {
         &self,
         request: Request<B>,
     ) -> impl Future<Output = (Request<B>, Option<String>)> + Send;
+
+    /// Whether callers can say how long they wait.
+    const HAS_TIMEOUTS: bool = true;
 
     /// How long the caller waits, if it says so.
     fn timeout(&self, request: &Request<B>) -> Option<Duration>;
@@ -162,7 +165,7 @@ where
         let late = timeout.is_some_and(|timeout| !delay.is_zero() && timeout <= delay);
         let why = Injected { rules: rules.join(", "), ended: late || end.is_some() };
         set_attribute(KeyValue::new("emojivoto.fault", why.rules.clone()));
-        if let Some(timeout) = timeout {
+        if F::HAS_TIMEOUTS {
             injection.waits(timeout);
         }
         let response = answer(inner, &face, (delay, end), &why, request).await?;
@@ -218,7 +221,7 @@ where
         End::Stall => {
             record_error(why);
             let left = timeout.map_or(STALL_LIMIT, |timeout| timeout.saturating_sub(delay));
-            stalled(inner, face, left.min(STALL_LIMIT), why, request).await
+            stalled(inner, face, Clock::now() + left.min(STALL_LIMIT), why, request).await
         }
     }
 }
@@ -227,7 +230,7 @@ where
 async fn stalled<S, F, B>(
     mut inner: S,
     face: &F,
-    patience: Duration,
+    until: Clock,
     why: &Injected,
     request: Request<B>,
 ) -> Answer<F::Body>
@@ -239,7 +242,7 @@ where
     let head = *request.method() == Method::HEAD;
     let response = inner.call(request).await.map_err(Into::into)?;
     if head || says_all_in_its_head(response.status()) {
-        sleep(patience).await;
+        sleep_until(until).await;
         return Err(Reset(why.clone()).into());
     }
     let (mut parts, body) = response.into_parts();
@@ -248,7 +251,7 @@ where
         parts.headers.remove(header::CONTENT_LENGTH);
     }
     parts.extensions.insert(Stalls);
-    let half = Stalled::new(body, patience, why.rules.clone());
+    let half = Stalled::new(body, until, why.rules.clone());
     Ok(Response::from_parts(parts, face.stalled(half)))
 }
 

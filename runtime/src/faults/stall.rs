@@ -4,13 +4,12 @@ use std::{
     future::Future as _,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use http_body::{Body, Frame};
 use hyper::body::Bytes;
 use pin_project_lite::pin_project;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Reset;
 use crate::Error;
@@ -27,8 +26,8 @@ pin_project! {
 }
 
 impl<B> Stalled<B> {
-    pub(super) fn new(body: B, patience: Duration, rules: String) -> Self {
-        Self { body, halfway: false, patience: Box::pin(sleep(patience)), rules }
+    pub(super) fn new(body: B, until: Instant, rules: String) -> Self {
+        Self { body, halfway: false, patience: Box::pin(sleep_until(until)), rules }
     }
 }
 

@@ -93,8 +93,13 @@ impl<B: Body<Data = Bytes>> Body for ObservedBody<B> {
                     call.observed.take_status(trailers);
                 }
             }
-            // No status will come any more: the client went away.
-            Some(Err(_)) | None => drop(this.call.take()),
+            // No status will come any more. The stream is reset, if that is not because the client went away.
+            Some(Err(_)) => {
+                if let Some(mut call) = this.call.take() {
+                    call.observed.breaks_off = true;
+                }
+            }
+            None => drop(this.call.take()),
         }
         Poll::Ready(frame)
     }

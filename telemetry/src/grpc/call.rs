@@ -47,6 +47,8 @@ pub struct Call {
     pub(super) code: Option<Code>,
     /// Why it failed, if it did.
     pub(super) cause: Option<Told>,
+    /// The answer has ended without a status.
+    pub(super) breaks_off: bool,
     /// The rule that ended it on purpose.
     pub(super) fault: Option<String>,
 }
@@ -67,6 +69,7 @@ impl Observed for Call {
         let code = match self.code {
             // Clients drop a call at its deadline, and tonic's servers call that cancelled.
             None | Some(Code::Cancelled) if !in_time => Code::DeadlineExceeded,
+            None if self.breaks_off => Code::Internal,
             None => Code::Cancelled,
             Some(code) => code,
         };
@@ -118,18 +121,9 @@ impl Told {
 struct TimedOut(Duration);
 
 /// Which codes make a span red: for a server only those that are its own fault.
-/// See <https://opentelemetry.io/docs/specs/semconv/rpc/grpc/>.
 fn is_failure(side: Side, code: Code) -> bool {
     match side {
         Side::Client => code != Code::Ok,
-        Side::Server => matches!(
-            code,
-            Code::Unknown
-                | Code::DeadlineExceeded
-                | Code::Unimplemented
-                | Code::Internal
-                | Code::Unavailable
-                | Code::DataLoss
-        ),
+        Side::Server => codes::is_failure(code),
     }
 }

@@ -54,7 +54,16 @@ impl Calls {
         let (side, server, timeout) = (Side::Client, self.server.clone(), Some(timeout));
         Operation::start(
             context,
-            Call { side, rpc, server, timeout, code: None, cause: None, fault: None },
+            Call {
+                side,
+                rpc,
+                server,
+                timeout,
+                code: None,
+                cause: None,
+                breaks_off: false,
+                fault: None,
+            },
         )
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt};
 use prometheus_client::{encoding::text, registry::Registry};
 
 use super::{http, rpc};
-use crate::operation::Side;
+use crate::{codes, operation::Side};
 
 /// An RPC or an address, by the labels that it has in the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,7 +49,7 @@ pub struct Counts {
     pub ended: u64,
     /// Those of them that ended with the code `OK`, or with a status below 400.
     pub succeeded: u64,
-    /// Those that ended with a status from 400 to 499: the client did something wrong.
+    /// Those that ended with a status from 400 to 499, or a code that says the same: the client did something wrong.
     pub refused: u64,
     /// Those whose client went away.
     pub cancelled: u64,
@@ -244,6 +244,11 @@ impl Counts {
             Labels { code: Some("Canceled"), .. } | Labels { error: Some(http::CANCELLED), .. } => {
                 self.cancelled += value;
             }
+            Labels { code: Some(code), .. }
+                if codes::named_in_go(code).is_some_and(|code| !codes::is_failure(code)) =>
+            {
+                self.refused += value;
+            }
             _ => {}
         }
     }
@@ -284,7 +289,9 @@ mod tests {
         let joy = Place::Rpc { grpc_service, grpc_method };
         assert_eq!(of(&counts(&metrics, &mut figures), Side::Server, joy), Counts::default());
 
-        for (code, milliseconds) in [(Code::Ok, 3), (Code::Ok, 30), (Code::Unknown, 3_000)] {
+        for (code, milliseconds) in
+            [(Code::Ok, 3), (Code::Ok, 30), (Code::Unknown, 3_000), (Code::AlreadyExists, 3_000)]
+        {
             served.started.inc();
             served.ended(
                 code,
@@ -313,7 +320,8 @@ mod tests {
 
         let all = counts(&metrics, &mut figures);
         let joy_served = of(&all, Side::Server, joy);
-        assert_eq!((joy_served.in_flight, joy_served.ended, joy_served.succeeded), (1, 3, 2));
+        assert_eq!((joy_served.in_flight, joy_served.ended, joy_served.succeeded), (1, 4, 2));
+        assert_eq!((joy_served.refused, joy_served.failed()), (1, 1));
         assert_eq!(joy_served.buckets[..joy.bounds().len()], [0, 0, 1, 1, 2, 2, 2]);
         assert_eq!(of(&all, Side::Client, joy), Counts { in_flight: 1, ..Counts::default() });
         // The one that was cancelled is not yet dropped.

@@ -117,7 +117,9 @@ impl HttpRequest {
     /// Counts how it ended. If it failed, `why` says why.
     pub fn ended(&self, outcome: Outcome, took: Duration, context: &Context, why: Why<'_>) {
         // Nor does it add a label when the other side makes one up.
-        let made_up = |status: StatusCode| status.canonical_reason().is_none();
+        let made_up = |status: StatusCode| {
+            self.metrics.0.side == Side::Client && status.canonical_reason().is_none()
+        };
         let outcome = match outcome {
             Outcome::Status(status) if made_up(status) => Outcome::None(OTHER),
             known => known,

@@ -136,8 +136,8 @@ impl Rpc {
         } else {
             self.handled.get_or_create(&handled(self.labels, code)).inc();
         }
-        // A caller who goes away has not been failed.
-        if !matches!(code, Code::Ok | Code::Cancelled) {
+        // A caller who goes away has not been failed, nor has one that did something wrong.
+        if codes::is_failure(code) {
             let RpcLabels { grpc_service, grpc_method, .. } = self.labels;
             let place = Place::Rpc { grpc_service, grpc_method };
             self.failures.keep((self.side, place, Ended::Code(codes::in_go(code))), why, context);
