@@ -14,7 +14,7 @@ EVERY     = $(OBSERVED) -f redis/compose.yml
 # For Compose, which builds with it.
 export EMOJIVOTO_REVISION = $(REVISION)
 
-.PHONY: help test test-api-server images up observe scaled down clean rules routes k3d kind
+.PHONY: help test test-api-server images up observe scaled down clean rules routes k3d kind version
 
 help:
 	@echo 'make test     install what the tests need, then run all of them'
@@ -30,6 +30,9 @@ help:
 	@echo 'make kind     the same with kind, which has no ingress: port-forward to look at it'
 	@echo 'make rules    copy the rules of observability/ into the PrometheusRule for Kubernetes'
 	@echo 'make routes   make the routes of k8s/components/routes-per-rpc from proto/'
+	@echo
+	@echo 'make version V=12.1.0'
+	@echo '              set the version, wherever it stands'
 	@echo
 	@echo 'Without containers: cargo run --release'
 
@@ -109,3 +112,12 @@ define apply
 	kubectl -n emojivoto rollout restart deployment
 	for name in emoji voting web vote-bot; do kubectl -n emojivoto rollout status deployment/$$name --timeout=120s || exit 1; done
 endef
+
+# All places that a test knows, which also holds that nothing else there has the same version. The heading of CHANGELOG.md is
+# for whoever writes what has changed.
+version:
+	@echo '$(V)' | grep -Eqx '[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.]+)?' || { echo 'which one? make version V=12.1.0' >&2; exit 1; }
+	sed -i 's/^version = "$(subst .,\.,$(VERSION))"/version = "$(V)"/' Cargo.toml
+	grep -rlF '$(VERSION)' Dockerfile README.md docker-compose.yml docs k8s redis web/openapi.json \
+		| xargs sed -i 's/$(subst .,\.,$(VERSION))/$(V)/g'
+	cargo update --workspace --offline --quiet

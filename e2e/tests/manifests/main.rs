@@ -24,6 +24,7 @@ mod routes_per_rpc;
 mod rules;
 mod stores;
 mod types;
+mod versions;
 
 /// The workspace's version, which every tag and label has to name.
 const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -119,7 +119,7 @@ fn sample() -> Report {
     Report {
         process: Process {
             name: "emojivoto",
-            version: "12.0.0",
+            version: env!("CARGO_PKG_VERSION"),
             revision: "b51ea8bce956415b769ae06f0db773ad7dc28b0c",
             uptime_seconds: 421.0,
             services: vec!["emoji", "voting", "web", "vote-bot"],
