@@ -1,5 +1,5 @@
 //! The Kubernetes manifests against Kubernetes' own schemas (and the Prometheus Operator's) and against what clusters, tutorials and
-//! meshes rely on, and against rules that no schema has; and the two other files that have a linter, the `Dockerfile` and `proto/`.
+//! meshes rely on, and against rules that no schema has; and the other files that have a linter: the `Dockerfile`, `proto/`, workflows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -25,6 +25,7 @@ mod rules;
 mod stores;
 mod types;
 mod versions;
+mod workflows;
 
 /// The workspace's version, which every tag and label has to name.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
