@@ -87,7 +87,9 @@ fn what_is_provisioned_fits_together() {
     let variable = &dashboard()["templating"]["list"][0];
     assert_eq!(variable["name"], "datasource");
     assert_eq!(variable["query"], source("prometheus")["type"]);
-    assert_eq!(variable["current"]["value"], source("prometheus")["uid"]);
+    // Which Grafana shows by this name only if both are it. Another's may have any other uid.
+    assert_eq!(variable["current"], json!({"text": "default", "value": "default"}));
+    assert_eq!(source("prometheus")["isDefault"], true);
     let trace = &source("prometheus")["jsonData"]["exemplarTraceIdDestinations"][0];
     assert_eq!(
         (&trace["name"], &trace["datasourceUid"]),
