@@ -18,6 +18,7 @@ mod components;
 mod contract;
 mod faults;
 mod namespace;
+mod release;
 mod rendered;
 mod restricted;
 mod routes_per_rpc;
@@ -35,15 +36,18 @@ const KUBERNETES: [&str; 2] = ["1.29", "1.37"];
 
 #[test]
 fn every_kustomization_renders_and_is_valid() {
-    // Each object once, in however many it is.
+    let rendered: Vec<_> = kustomizations().iter().map(|directory| render(directory)).collect();
+    are_valid("rendered", &rendered);
+}
+
+/// Holds each object of some YAML against its schema, once in however many texts it is.
+fn are_valid(what: &str, texts: &[String]) {
     let mut by_schema = BTreeMap::<_, BTreeSet<_>>::new();
-    for directory in kustomizations() {
-        for document in render(&directory).trim().split("\n---\n") {
-            by_schema.entry(schema(document)).or_default().insert(document.to_owned());
-        }
+    for document in texts.iter().flat_map(|text| text.trim().split("\n---\n")) {
+        by_schema.entry(schema(document)).or_default().insert(document.to_owned());
     }
     for (schema, documents) in by_schema {
-        let file = temporary(&format!("{schema:?}.yml"));
+        let file = temporary(&format!("{what}-{schema:?}.yml"));
         let documents: Vec<_> = documents.into_iter().collect();
         fs::write(&file, documents.join("\n---\n")).expect("it is writable");
         match schema {
