@@ -34,6 +34,7 @@ async fn the_suite_runs_votes_recovers_and_stops() {
     assert_eq!(get("/").await.status, 200);
     assert_eq!(ballot().await.len(), 100);
     votes_count().await;
+    shows_itself(&suite).await;
     bot_votes().await;
 
     let kept = leaderboard().await;
@@ -103,6 +104,16 @@ fn has_tried_no_export(suite: &Suite, service: &str) {
     let tried: Vec<_> =
         log.lines().filter(|line| words.iter().any(|word| line.contains(word))).collect();
     assert!(tried.is_empty(), "{service}: {tried:#?}");
+}
+
+/// To this machine, web does, which calls the others.
+async fn shows_itself(suite: &Suite) {
+    let ports = suite.inspect("web")["NetworkSettings"]["Ports"]["8801/tcp"].take();
+    assert_eq!(ports[0]["HostIp"], "127.0.0.1", "{ports}");
+    let page = http::get("http://localhost:8801/").await.body;
+    for text in ["VotingService", "VoteDoughnut", "not in this process"] {
+        assert!(page.contains(text), "{text} in {page}");
+    }
 }
 
 /// One emoji wins a vote, the doughnut never does.
