@@ -24,6 +24,9 @@ use crate::{
 const MAX_NAMES: usize = 256;
 const OTHERS: &str = "_OTHER";
 
+/// The state of a rule that another process has, unless it was told otherwise.
+const ASSUMED: &str = "assumed of another process";
+
 /// The rules of a process, which may change while requests come.
 ///
 /// Some the process has by itself (its base), some it is given. Of the same name, the given one is in force.
@@ -38,6 +41,8 @@ pub struct Faults {
 #[derive(Debug, Default)]
 struct Sources {
     base: Vec<Rule>,
+    /// Names of those of the base that are another process'.
+    assumed: Vec<String>,
     given: Vec<Rule>,
     /// Names of those of the base that are not in force.
     removed: Vec<String>,
@@ -49,6 +54,8 @@ struct Set {
     rules: Vec<Arc<Active>>,
     /// By path. Where no rule strikes there is no entry.
     at: HashMap<String, Arc<At>>,
+    /// Names of those that are another process', as far as is known here.
+    assumed: Vec<String>,
     /// When others were in force last, if that was not before all requests, and how long these may hold requests.
     since: Option<(Instant, Duration)>,
 }
@@ -79,7 +86,7 @@ pub(crate) struct Active {
 pub struct InForce {
     /// What it says.
     pub rule: Rule,
-    /// `strikes`, `begins in 30s`, `strikes for 5m more`, `is over`.
+    /// `strikes`, `begins in 30s`, `strikes for 5m more`, `is over`, or that another process is thought to have it.
     pub state: String,
     /// How many requests it has struck.
     pub struck: u64,
@@ -137,7 +144,9 @@ impl Faults {
     /// one counts.
     pub fn base(&self, rules: Vec<Rule>) {
         self.change(None, |sources| {
-            sources.base.retain(|old| rules.iter().all(|rule| rule.name != old.name));
+            let stays = |name: &str| rules.iter().all(|rule| rule.name != name);
+            sources.base.retain(|old| stays(&old.name));
+            sources.assumed.retain(|name| stays(name));
             sources.base.extend(rules);
         });
     }
@@ -146,7 +155,10 @@ impl Faults {
     pub fn assume(&self, rules: Vec<Rule>) {
         self.change(None, |sources| {
             let known: Vec<_> = sources.base.iter().map(|rule| rule.name.clone()).collect();
-            sources.base.extend(rules.into_iter().filter(|rule| !known.contains(&rule.name)));
+            let unknown = rules.into_iter().filter(|rule| !known.contains(&rule.name));
+            let unknown: Vec<_> = unknown.collect();
+            sources.assumed.extend(unknown.iter().map(|rule| rule.name.clone()));
+            sources.base.extend(unknown);
         });
     }
 
@@ -154,8 +166,8 @@ impl Faults {
     pub fn begin(&self) {
         let _changes = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         let set = self.current.load();
-        let (rules, at) = (set.rules.clone(), set.at.clone());
-        self.current.store(Arc::new(Set { rules, at, since: None }));
+        let (rules, at, assumed) = (set.rules.clone(), set.at.clone(), set.assumed.clone());
+        self.current.store(Arc::new(Set { rules, at, assumed, since: None }));
     }
 
     /// Replaces all that was given so far. Rules that stay the same go on as they were.
@@ -184,11 +196,14 @@ impl Faults {
     fn change<T>(&self, at: Option<Instant>, change: impl FnOnce(&mut Sources) -> T) -> T {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = change(&mut sources);
-        let Sources { base, given, removed } = &*sources;
+        let Sources { base, assumed, given, removed } = &*sources;
         let replaced = |rule: &&Rule| {
             given.iter().any(|other| other.name == rule.name) || removed.contains(&rule.name)
         };
-        let rules = base.iter().filter(|rule| !replaced(rule)).chain(given);
+        let of_base: Vec<_> = base.iter().filter(|rule| !replaced(rule)).collect();
+        let assumed = of_base.iter().map(|rule| &rule.name).filter(|name| assumed.contains(name));
+        let assumed = assumed.cloned().collect();
+        let rules = of_base.into_iter().chain(given);
         let old = self.current.load_full();
         let now = Instant::now();
         let active = |rule: &Rule| {
@@ -201,7 +216,7 @@ impl Faults {
         let held = old.rules.iter().map(|active| active.holds()).max().unwrap_or_default();
         let since = if same { old.since } else { at.map(|at| (at, held)).or(old.since) };
         let set = Set::new(rules, &self.places);
-        self.current.store(Arc::new(Set { since, ..set }));
+        self.current.store(Arc::new(Set { assumed, since, ..set }));
         outcome
     }
 
@@ -250,12 +265,14 @@ impl Faults {
 
     /// The rules in force, in their order.
     pub fn in_force(&self, now: Instant) -> Vec<InForce> {
-        let in_force = |active: &Arc<Active>| InForce {
-            rule: active.rule.clone(),
-            state: active.state(now),
-            struck: active.struck.load(Relaxed),
+        let set = self.current.load();
+        let in_force = |active: &Arc<Active>| {
+            let rule = active.rule.clone();
+            let is_assumed = set.assumed.contains(&rule.name);
+            let state = if is_assumed { ASSUMED.to_owned() } else { active.state(now) };
+            InForce { rule, state, struck: active.struck.load(Relaxed) }
         };
-        self.current.load().rules.iter().map(in_force).collect()
+        set.rules.iter().map(in_force).collect()
     }
 
     /// Since when the same rules strike: none has come, gone, begun or ended since; and how long the rules before may have
@@ -300,7 +317,7 @@ impl Set {
                 at.insert(path(place), Arc::new(At { rules: here, asks_for_emoji }));
             }
         }
-        Self { rules, at, since: None }
+        Self { rules, at, assumed: Vec::new(), since: None }
     }
 }
 
@@ -530,6 +547,26 @@ mod tests {
 
     fn shown(faults: &Faults, now: Instant) -> String {
         faults.in_force(now).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_is_only_assumed_of_another_process_says_so() {
+        let faults = Faults::new(places());
+        let rule = "[[rule]]\nname = \"joy\"\nemoji = \":joy:\"\nreset = true\n";
+        let rules = |faults: &Faults| parse(rule, faults.places()).expect("a good set");
+        faults.assume(rules(&faults));
+        let state = |faults: &Faults| faults.in_force(Instant::now())[0].state.clone();
+        assert_eq!(state(&faults), ASSUMED);
+        faults.replace(rules(&faults));
+        assert_eq!(state(&faults), "strikes", "it was given here, too");
+        let faults = Faults::new(places());
+        faults.base(rules(&faults));
+        faults.assume(rules(&faults));
+        assert_eq!(state(&faults), "strikes", "it is this one's own");
+        let faults = Faults::new(places());
+        faults.assume(rules(&faults));
+        faults.base(rules(&faults));
+        assert_eq!(state(&faults), "strikes", "and so it is if that is known later");
     }
 
     #[test]
