@@ -13,6 +13,9 @@ pub use grouped::grouped;
 /// The beginning of every stylesheet: colors, type, header, footer and the sheet.
 pub const BASE_CSS: &str = include_str!("../static/base.css");
 
+/// The beginning of the script of every page that is live: the function `follow`.
+pub const LIVE_JS: &str = include_str!("../static/live.js");
+
 /// The value of the header by which browsers load nothing from elsewhere, and nothing that is inline.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";

@@ -6,14 +6,14 @@ use axum::{
     extract::{Path, rejection::PathRejection},
     response::Response,
 };
-use emojivoto_style::{Asset, Assets, BASE_CSS, favicon_ico, favicon_svg};
+use emojivoto_style::{Asset, Assets, BASE_CSS, LIVE_JS, favicon_ico, favicon_svg};
 
 use crate::error::Error;
 
 static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
     Assets::new([
         Asset::new("app.css", [BASE_CSS, include_str!("../static/app.css")].concat()),
-        Asset::new("app.js", include_str!("../static/app.js")),
+        Asset::new("app.js", [LIVE_JS, include_str!("../static/app.js")].concat()),
         favicon_svg(),
         favicon_ico(),
     ])

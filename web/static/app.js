@@ -120,48 +120,12 @@ function update(board, html) {
   });
 }
 
-function enhanceLeaderboard(board, status) {
-  let source = null;
-  const again = status.querySelector("a");
-
-  function say(state, text) {
-    status.dataset.state = state;
-    if (status.textContent !== text) status.textContent = text;
-  }
-
-  function connect() {
-    if (source || document.hidden) return;
-    source = new EventSource(board.dataset.live);
-    source.addEventListener("board", (event) => {
-      update(board, event.data);
-      say("live", "Live");
-    });
-    source.addEventListener("unavailable", (event) => say("off", `Not live right now. ${event.data}`));
-    source.addEventListener("error", () => {
-      say("off", "Not live right now. Trying to reconnect.");
-      // After a lost connection the browser does so by itself. After a refusal it gives up: too many are watching, or the
-      // server is away. Those who were refused together come again 10 to 20 seconds later, each at another time.
-      if (source?.readyState === EventSource.CLOSED) {
-        source = null;
-        status.replaceChildren("Not live right now. Trying again in a while. ", again);
-        setTimeout(connect, 10_000 * (1 + Math.random()));
-      }
-    });
-  }
-
-  // A browser allows few connections to one host: tabs that nobody looks at give theirs back.
-  document.addEventListener("visibilitychange", () => {
-    if (document.hidden) {
-      source?.close();
-      source = null;
-    } else {
-      connect();
-    }
-  });
-  connect();
-}
-
 const ballot = document.getElementById("ballot");
 if (ballot) enhanceBallot(ballot, document.getElementById("result"));
 const board = document.getElementById("board");
-if (board) enhanceLeaderboard(board, document.getElementById("live"));
+if (board) {
+  follow(board.dataset.live, document.getElementById("live"), {
+    board: (html) => update(board, html),
+    unavailable: (why) => why,
+  });
+}

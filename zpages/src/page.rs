@@ -3,15 +3,14 @@
 use std::{cmp::Reverse, sync::LazyLock};
 
 use askama::Template;
-use emojivoto_style::{Asset, Assets, BASE_CSS, favicon_svg};
+use emojivoto_style::{Asset, Assets, BASE_CSS, LIVE_JS, favicon_svg};
+use emojivoto_telemetry::metrics::{OTHER, Place};
 
 use crate::{
-    report::{Figures, Place, Report, Row},
+    report::{Figures, Report, Row},
     words,
 };
 
-/// What telemetry counts whatever is not known under.
-const OTHER: &str = "_OTHER";
 /// The short window says something once it is so long, in seconds.
 const ENOUGH: f64 = 5.0;
 
@@ -21,7 +20,7 @@ const NAMED: usize = 3;
 static ASSETS: LazyLock<Assets> = LazyLock::new(|| {
     Assets::new([
         Asset::new("page.css", [BASE_CSS, include_str!("../static/page.css")].concat()),
-        Asset::new("page.js", include_str!("../static/page.js")),
+        Asset::new("page.js", [LIVE_JS, include_str!("../static/page.js")].concat()),
         favicon_svg(),
     ])
 });
@@ -75,8 +74,23 @@ impl<'a> Live<'a> {
     }
 }
 
-impl Place {
+/// How a place is called on the page.
+trait Called {
     /// Where it belongs: `VotingService`, or the kind of address.
+    fn group(&self) -> &'static str;
+
+    fn name(&self) -> &'static str;
+
+    /// What stands before the name wherever its group is not known: `VotingService/`.
+    fn prefix(&self) -> String;
+
+    /// The end of the id of its row. RPCs of the suite are known by their methods alone.
+    fn key(&self) -> String;
+
+    fn is_rpc(&self) -> bool;
+}
+
+impl Called for Place {
     fn group(&self) -> &'static str {
         match *self {
             Self::Rpc { grpc_service: OTHER, .. } => "Other RPCs",
@@ -95,7 +109,6 @@ impl Place {
         }
     }
 
-    /// What stands before the name wherever its group is not known: `VotingService/`.
     fn prefix(&self) -> String {
         match *self {
             Self::Rpc { grpc_service, .. } if grpc_service != OTHER => {
@@ -105,7 +118,6 @@ impl Place {
         }
     }
 
-    /// The end of the id of its row. RPCs of the suite are known by their methods alone.
     fn key(&self) -> String {
         match *self {
             Self::Rpc { grpc_service, grpc_method } if grpc_service.starts_with("emojivoto.") => {

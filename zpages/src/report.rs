@@ -1,6 +1,6 @@
 //! What the page says, as `?format=json` tells it.
 
-use emojivoto_telemetry::metrics;
+use emojivoto_telemetry::metrics::Place;
 use serde::Serialize;
 
 /// A process, as it is seen at a moment.
@@ -49,36 +49,6 @@ pub(crate) struct Row {
     pub(crate) since_start: Figures,
     /// What the rules in force should do. None of what is called, and where nothing can be held against them.
     pub(crate) expected: Option<Expected>,
-}
-
-/// By the labels that it has in the metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub(crate) enum Place {
-    Rpc {
-        grpc_service: &'static str,
-        grpc_method: &'static str,
-    },
-    /// The template of an address that the process answers.
-    Route {
-        http_route: &'static str,
-    },
-    /// The template of an address that it asks for.
-    Url {
-        url_template: &'static str,
-    },
-}
-
-impl From<metrics::Place> for Place {
-    fn from(place: metrics::Place) -> Self {
-        match place {
-            metrics::Place::Rpc { grpc_service, grpc_method } => {
-                Self::Rpc { grpc_service, grpc_method }
-            }
-            metrics::Place::Route { http_route } => Self::Route { http_route },
-            metrics::Place::Url { url_template } => Self::Url { url_template },
-        }
-    }
 }
 
 /// What happened in a window.

@@ -80,7 +80,7 @@ impl Known {
         history.add(&now);
         let [short, long, all] = history.begins(&now);
         let row = |(index, (_, place)): (usize, &(Side, Place))| Row {
-            place: (*place).into(),
+            place: *place,
             in_flight: now.counts.get(index).map_or(0, |counts| counts.in_flight),
             last_10s: figures(*place, index, short, &now),
             last_minute: figures(*place, index, long, &now),
@@ -141,7 +141,7 @@ impl Known {
                 Side::Server => "served",
                 Side::Client => "called",
             },
-            place: failure.place.into(),
+            place: failure.place,
             status: failure.status.to_string(),
             cause: failure.cause,
             fault: failure.fault,

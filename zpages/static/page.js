@@ -1,7 +1,6 @@
 // Keeps the page live; without this file it is loaded again every five seconds.
 
 const page = document.getElementById("page");
-const status = document.getElementById("live");
 
 // ------------------------------------------------------- what has changed
 
@@ -56,48 +55,9 @@ function refreshInside(parent, fresh) {
 
 // ------------------------------------------------------------------- live
 
-/** Something comes each second. After this long without, nobody is there, whatever the connection says. */
+/** Something comes each second. */
 const PATIENCE = 5_000;
 
-let source = null;
-let silence = null;
-const again = status.querySelector("a");
-
-function say(state, text) {
-  status.dataset.state = state;
-  if (status.textContent !== text) status.textContent = text;
-}
-
-function connect() {
-  if (source || document.hidden) return;
-  source = new EventSource(page.dataset.live);
-  source.addEventListener("page", (event) => {
-    refreshInside(page, new DOMParser().parseFromString(event.data, "text/html").body);
-    say("live", "Live");
-    clearTimeout(silence);
-    silence = setTimeout(() => say("off", "Not live right now. Nothing comes any more."), PATIENCE);
-  });
-  source.addEventListener("error", () => {
-    clearTimeout(silence);
-    say("off", "Not live right now. Trying to reconnect.");
-    // After a lost connection the browser does so by itself. After a refusal it gives up: too many are watching, or nobody is
-    // there. Those who were refused together come again 10 to 20 seconds later, each at another time.
-    if (source?.readyState === EventSource.CLOSED) {
-      source = null;
-      status.replaceChildren("Not live right now. Trying again in a while. ", again);
-      setTimeout(connect, 10_000 * (1 + Math.random()));
-    }
-  });
-}
-
-// A browser allows few connections to one host, and who looks costs something: tabs that nobody looks at give theirs back.
-document.addEventListener("visibilitychange", () => {
-  clearTimeout(silence);
-  if (document.hidden) {
-    source?.close();
-    source = null;
-  } else {
-    connect();
-  }
-});
-connect();
+follow(page.dataset.live, document.getElementById("live"), {
+  page: (html) => refreshInside(page, new DOMParser().parseFromString(html, "text/html").body),
+}, PATIENCE);

@@ -14,6 +14,7 @@ use axum::{
     routing::{delete, get},
 };
 use emojivoto_faults::{Expected, MAX_CALLS, MAX_TEXT, Place, Question};
+use emojivoto_telemetry::metrics::Place as Labelled;
 use http::{HeaderName, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Serialize;
@@ -167,25 +168,18 @@ struct Answer {
 #[derive(Debug, Serialize)]
 struct Row {
     #[serde(flatten)]
-    place: Labels,
+    place: Labelled,
     #[serde(flatten)]
     expected: Expected,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Labels {
-    Rpc { grpc_service: &'static str, grpc_method: &'static str },
-    Route { http_route: &'static str },
 }
 
 impl From<(Place, Expected)> for Row {
     fn from((place, expected): (Place, Expected)) -> Self {
         let place = match place {
             Place::Rpc { service, method } => {
-                Labels::Rpc { grpc_service: service, grpc_method: method }
+                Labelled::Rpc { grpc_service: service, grpc_method: method }
             }
-            Place::Route(route) => Labels::Route { http_route: route },
+            Place::Route(route) => Labelled::Route { http_route: route },
         };
         Self { place, expected }
     }

@@ -54,12 +54,24 @@ pub struct Call {
 }
 
 impl Call {
+    pub(super) fn new(
+        side: Side,
+        rpc: &'static ObservedRpc,
+        server: Address,
+        timeout: Option<Duration>,
+    ) -> Self {
+        let (code, cause, fault) = (None, None, None);
+        Self { side, rpc, server, timeout, code, cause, breaks_off: false, fault }
+    }
+
     /// Takes the status out of trailers, or of the headers that stand for them.
     pub(super) fn take_status(&mut self, trailers: &HeaderMap) {
         let status = trailers.get(Status::GRPC_STATUS);
         let code = status.map_or(Code::Unknown, |status| Code::from_bytes(status.as_bytes()));
         self.code = Some(code);
-        self.cause = trailers.get(Status::GRPC_MESSAGE).cloned().map(Told::Message);
+        if code != Code::Ok {
+            self.cause = trailers.get(Status::GRPC_MESSAGE).cloned().map(Told::Message);
+        }
     }
 }
 

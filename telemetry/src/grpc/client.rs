@@ -51,20 +51,8 @@ impl Calls {
         let context = self.spans.client(|| rpc.name, headers);
         rpc.counts.started.inc();
         rpc.counts.sent.inc();
-        let (side, server, timeout) = (Side::Client, self.server.clone(), Some(timeout));
-        Operation::start(
-            context,
-            Call {
-                side,
-                rpc,
-                server,
-                timeout,
-                code: None,
-                cause: None,
-                breaks_off: false,
-                fault: None,
-            },
-        )
+        let call = Call::new(Side::Client, rpc, self.server.clone(), Some(timeout));
+        Operation::start(context, call)
     }
 }
 

@@ -48,16 +48,7 @@ impl Observer {
         let server = if is_recorded(&context) { request.uri().into() } else { Address::default() };
         rpc.counts.started.inc();
         let timeout = timeout(request.headers());
-        let call = Call {
-            side: Side::Server,
-            rpc,
-            server,
-            timeout,
-            code: None,
-            cause: None,
-            breaks_off: false,
-            fault: None,
-        };
+        let call = Call::new(Side::Server, rpc, server, timeout);
         let count = &rpc.counts.received;
         let request = request.map(|body| Body::new(ObservedBody::new(body, count, None)));
         (request, Operation::start(context, call))

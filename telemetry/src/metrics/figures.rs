@@ -3,12 +3,14 @@
 use std::{collections::HashMap, fmt};
 
 use prometheus_client::{encoding::text, registry::Registry};
+use serde::Serialize;
 
 use super::{http, rpc};
 use crate::{codes, operation::Side};
 
-/// An RPC or an address, by the labels that it has in the metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// An RPC or an address, by the labels that it has in the metrics, as which it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(untagged)]
 pub enum Place {
     /// An RPC.
     Rpc {
