@@ -8,14 +8,10 @@ ARG RUST_IMAGE=rust:1.95-slim-bookworm
 FROM ${RUST_IMAGE} AS build
 WORKDIR /src
 
-# `scratch` holds no libc: link it in. Cargo applies these flags to build scripts and procedural macros as
-# well (which then fail), unless a target is named; so the builds below name the host's own.
-# What is to be relocated at start is written down in a thirtieth of the space (needs glibc 2.36, as bookworm has).
-ENV RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs"
-
 # The dependencies are a layer of their own, which only a changed manifest rebuilds: compiled for the real
 # manifests, with a stub for each of our crates. `all-in-one`, `testkit` and `e2e` go into no image, but
 # Cargo wants every member of the workspace to be there.
+COPY release/compile release/
 COPY Cargo.toml Cargo.lock ./
 COPY proto/Cargo.toml proto/
 COPY net/Cargo.toml net/
@@ -42,9 +38,8 @@ RUN set -eu; \
     mkdir all-in-one/benches voting-svc/benches; \
     touch all-in-one/benches/faults.rs all-in-one/benches/overload.rs all-in-one/benches/vote.rs all-in-one/benches/zpages.rs voting-svc/benches/stores.rs; \
     touch e2e/tests/api_server.rs e2e/tests/browser.rs e2e/tests/compose.rs e2e/tests/drills.rs e2e/tests/manifests.rs \
-        e2e/tests/mesh.rs e2e/tests/observability.rs e2e/tests/openapi.rs e2e/tests/stores.rs; \
-    cargo build --locked --profile dist --target "$(rustc --print host-tuple)" \
-        -p emojivoto-emoji-svc -p emojivoto-voting-svc -p emojivoto-web -p emojivoto-vote-bot
+        e2e/tests/mesh.rs e2e/tests/observability.rs e2e/tests/openapi.rs e2e/tests/release.rs e2e/tests/stores.rs; \
+    release/compile --profile dist -p emojivoto-emoji-svc -p emojivoto-voting-svc -p emojivoto-web -p emojivoto-vote-bot
 
 # The git commit, for `emojivoto_build_info`: .git is not copied. Here, so that it does not rebuild the above.
 ARG REVISION=
@@ -55,15 +50,14 @@ ENV EMOJIVOTO_REVISION=${REVISION}
 COPY . .
 RUN set -eu; \
     find . -path ./target -prune -o -name '*.rs' -exec touch {} +; \
-    target="$(rustc --print host-tuple)"; \
-    cargo build --locked --profile dist --target "$target" \
-        -p emojivoto-emoji-svc -p emojivoto-voting-svc -p emojivoto-web -p emojivoto-vote-bot; \
+    release/compile --profile dist -p emojivoto-emoji-svc -p emojivoto-voting-svc -p emojivoto-web -p emojivoto-vote-bot; \
     for service in emoji-svc voting-svc web vote-bot; do \
-        mkdir -p "/out/$service"; \
-        cp "target/$target/dist/emojivoto-$service" "/out/$service/"; \
+        bin="/out/$service/usr/local/bin"; \
+        mkdir -p "$bin"; \
+        cp "target/$(rustc --print host-tuple)/dist/emojivoto-$service" "$bin/"; \
     done; \
     mkdir /out/data; \
-    ln -s emojivoto-web /out/web/emojivoto-vote-bot
+    ln -s emojivoto-web /out/web/usr/local/bin/emojivoto-vote-bot
 
 # What the four have in common. The binaries lie on the PATH, so that a pod's `command: ["emojivoto-web"]`
 # finds them; there is no shell to ask, hence each checks its own health. Certificate roots are compiled in.
@@ -80,7 +74,7 @@ EXPOSE 8801
 FROM service AS emoji-svc
 LABEL org.opencontainers.image.title="emojivoto-emoji-svc" \
       org.opencontainers.image.description="emojivoto: the emoji service, gRPC"
-COPY --from=build /out/emoji-svc/ /usr/local/bin/
+COPY --from=build /out/emoji-svc/ /
 EXPOSE 8080
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s CMD ["emojivoto-emoji-svc", "healthcheck"]
 ENTRYPOINT ["emojivoto-emoji-svc"]
@@ -88,7 +82,7 @@ ENTRYPOINT ["emojivoto-emoji-svc"]
 FROM service AS voting-svc
 LABEL org.opencontainers.image.title="emojivoto-voting-svc" \
       org.opencontainers.image.description="emojivoto: the voting service, gRPC"
-COPY --from=build /out/voting-svc/ /usr/local/bin/
+COPY --from=build /out/voting-svc/ /
 # Empty, and a place for votes if a volume is put there (`VOTES_STORE=file:/data/votes.redb`): a new one gets this owner.
 # Not a `VOLUME`, which would leave one behind for each container, whether it keeps votes there or not.
 COPY --from=build --chown=65532:65532 /out/data/ /data/
@@ -99,7 +93,7 @@ ENTRYPOINT ["emojivoto-voting-svc"]
 FROM service AS vote-bot
 LABEL org.opencontainers.image.title="emojivoto-vote-bot" \
       org.opencontainers.image.description="emojivoto: votes all day long"
-COPY --from=build /out/vote-bot/ /usr/local/bin/
+COPY --from=build /out/vote-bot/ /
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s CMD ["emojivoto-vote-bot", "healthcheck"]
 ENTRYPOINT ["emojivoto-vote-bot"]
 
@@ -107,7 +101,7 @@ FROM service AS web
 LABEL org.opencontainers.image.title="emojivoto-web" \
       org.opencontainers.image.description="emojivoto: the web front end, HTTP"
 # Holds the bot as well, as the original's does: `command: ["emojivoto-vote-bot"]`.
-COPY --from=build /out/web/ /usr/local/bin/
+COPY --from=build /out/web/ /
 EXPOSE 8080
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s CMD ["emojivoto-web", "healthcheck"]
 ENTRYPOINT ["emojivoto-web"]

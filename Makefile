@@ -4,9 +4,8 @@ VERSION  := $(shell sed -n 's/^version = "\(.*\)".*/\1/p' Cargo.toml)
 SERVICES := emoji-svc voting-svc web vote-bot
 TAGGED   := $(SERVICES:%=emojivoto-%:$(VERSION))
 UNTAGGED := $(SERVICES:%=emojivoto-%:latest)
-REVISION := $(shell git rev-parse HEAD 2>/dev/null)
+REVISION := $(shell git describe --always --abbrev=40 --exclude='*' --dirty 2>/dev/null)
 CLUSTER  ?= emojivoto
-OUT      ?= target/release-files
 KUBECTL   = $(firstword $(wildcard target/tools/bin/kubectl) kubectl)
 COMPOSE   = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 OBSERVED  = -f docker-compose.yml -f observability/compose.yml
@@ -16,8 +15,7 @@ EVERY     = $(OBSERVED) -f redis/compose.yml
 # For Compose, which builds with it.
 export EMOJIVOTO_REVISION = $(REVISION)
 
-.PHONY: help test test-api-server images up observe scaled down clean rules routes k3d kind version \
-    release-manifests release-dashboards
+.PHONY: help test test-api-server images up observe scaled down clean rules routes k3d kind version
 
 help:
 	@echo 'make test     install what the tests need, then run all of them'
@@ -33,11 +31,8 @@ help:
 	@echo 'make kind     the same with kind, which has no ingress: port-forward to look at it'
 	@echo 'make rules    copy the rules of observability/ into the PrometheusRule for Kubernetes'
 	@echo 'make routes   make the routes of k8s/components/routes-per-rpc from proto/'
-	@echo 'make release-manifests IMAGES=registry.example/emojivoto'
-	@echo '              the suite, and two variants, a file each for `kubectl apply -f`, with images from there'
-	@echo 'make release-dashboards'
-	@echo '              the dashboard for any Grafana, and the rules for any Prometheus'
-	@echo '              (both of these into $(OUT), or OUT=…)'
+	@echo 'make release IMAGES=registry.example/emojivoto'
+	@echo '              all files of a release, into $(OUT): see docs/releasing.md'
 	@echo
 	@echo 'make version V=12.1.0'
 	@echo '              set the version, wherever it stands'
@@ -47,7 +42,7 @@ help:
 test:
 	.ci/install
 	cargo test --workspace
-	cargo test -p emojivoto-e2e --features browser,manifests,compose,drills,mesh,observability,openapi,stores
+	cargo test -p emojivoto-e2e --features browser,manifests,compose,drills,mesh,observability,openapi,release,stores
 
 test-api-server:
 	.ci/install
@@ -130,38 +125,4 @@ version:
 		| xargs sed -i 's/$(subst .,\.,$(VERSION))/$(V)/g'
 	cargo update --workspace --offline --quiet
 
-# IMAGES is the prefix under which the images are published. They keep the names that `make images` gives them and are put below
-# it, `registry.example/emojivoto/emojivoto-web`, not appended to it: so it can be whatever a registry lets one own, be it a host, an
-# account of Docker Hub (which allows one level below it) or a repository on GitHub.
-#
-# Kustomize renders; only where an image of ours comes from differs from k8s/. A kustomization on top would have to repeat
-# `sortOptions`, which count at the top only.
-release-manifests:
-	@$(has_a_prefix) || { echo 'make $@: IMAGES has to be what published images begin with, in lower case, without a tag or a slash at' \
-	    'the end: IMAGES=registry.example/emojivoto' >&2; exit 1; }
-	mkdir -p '$(OUT)'
-	$(call manifest,k8s,emojivoto,The whole suite.)
-	$(call manifest,k8s/variants/linkerd,emojivoto-linkerd,The suite in the mesh of Linkerd: needs Linkerd and the Gateway API.)
-	$(call manifest,k8s/variants/redis-votes,emojivoto-redis,The suite with votes in Redis: needs a StorageClass and no mesh.)
-
-# What can stand before a name in an image's reference. A line break, too, is a character that cannot.
-has_a_prefix = awk 'BEGIN { \
-    part = "[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*"; \
-    exit ENVIRON["IMAGES"] !~ "^[a-z0-9]+([.-]+[a-z0-9]+)*(:[0-9]+)?(/" part ")*$$" }'
-
-define manifest
-	$(KUBECTL) kustomize $(1) --output '$(OUT)/$(2).yml.tmp'
-	{ echo '# emojivoto $(VERSION). $(3)'; \
-	    echo '#'; \
-	    echo '#     kubectl apply -f $(2).yml'; \
-	    echo '#'; \
-	    echo '# Made of $(1) in the repository, where comments say why things are as they are.'; \
-	    sed "s|^\([ -]*image: \)\(emojivoto-\)|\1$$IMAGES/\2|" '$(OUT)/$(2).yml.tmp'; } > '$(OUT)/$(2).yml'
-	rm '$(OUT)/$(2).yml.tmp'
-endef
-
-# As they are: the dashboard's data source is a variable, and no rule depends on the name of a job.
-release-dashboards:
-	mkdir -p '$(OUT)'
-	cp observability/grafana/dashboards/emojivoto.json '$(OUT)/emojivoto-dashboard.json'
-	cp observability/prometheus/rules/emojivoto.yml '$(OUT)/emojivoto-rules.yml'
+include release/release.mk

@@ -1,5 +1,5 @@
 //! Tests that need more than the Rust toolchain: a browser, a container engine, kubectl, Envoy, Prometheus,
-//! Jaeger, Redis, schemathesis.
+//! Jaeger, Redis, schemathesis, BuildKit.
 //!
 //! Each kind is a test target behind a feature of its own, so that `cargo test --workspace`
 //! asks for nothing but Rust and `make test` runs them all. This library holds what they share.
@@ -11,6 +11,7 @@ pub mod manifests;
 mod program;
 #[cfg(feature = "prometheus")]
 mod prometheus;
+pub mod release;
 #[cfg(feature = "rpcs")]
 pub mod rpcs;
 
@@ -58,20 +59,37 @@ pub fn free_ports<const N: usize>() -> [u16; N] {
 }
 
 /// `cargo`, in the root of the repository.
-///
-/// It does not get what Cargo tells this test of its own package: some build scripts (ring's) look at
-/// that, so that much would be compiled again here, and again by the next `cargo test`.
 pub fn cargo() -> Command {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(root());
+    at_the_root(env!("CARGO").as_ref())
+}
+
+/// `make` with a target, in the root of the repository.
+///
+/// # Panics
+/// When there is no `make`.
+pub fn make(target: &str) -> Command {
+    let mut make = at_the_root(&tool("make"));
+    make.arg(target);
+    make
+}
+
+/// A program, in the root of the repository.
+///
+/// It does not get what Cargo tells this test of its own package: some build scripts (ring's) look at that, so that much would be
+/// compiled again here, and again by the next `cargo test`. Nor does it get what `make test` tells a `make` that it runs itself.
+pub fn at_the_root(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(root());
     for (name, _) in std::env::vars_os() {
-        let of_this_package =
-            |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
-        if name.to_str().is_some_and(of_this_package) {
-            cargo.env_remove(name);
+        let of_this_run = |name: &str| {
+            ["CARGO_PKG_", "CARGO_MANIFEST_", "MAKE"].iter().any(|prefix| name.starts_with(prefix))
+                || name == "MFLAGS"
+        };
+        if name.to_str().is_some_and(of_this_run) {
+            command.env_remove(name);
         }
     }
-    cargo
+    command
 }
 
 /// No command takes this long unless something is broken: the longest compiles the services.
@@ -115,11 +133,26 @@ pub fn binary(name: &str) -> String {
 /// # Panics
 /// When it cannot be started or fails, with everything that it printed.
 pub fn run(command: &mut Command) -> String {
+    let (succeeded, stdout, stderr) = end(command);
+    assert!(succeeded, "{command:?}\n{stdout}{stderr}");
+    stdout
+}
+
+/// Runs a command that has to fail, and returns what it wrote to its standard error.
+///
+/// # Panics
+/// When it cannot be started or succeeds.
+pub fn refusal(command: &mut Command) -> String {
+    let (succeeded, stdout, stderr) = end(command);
+    assert!(!succeeded, "{command:?} should fail\n{stdout}{stderr}");
+    stderr
+}
+
+/// Whether a command succeeded, and its two outputs.
+fn end(command: &mut Command) -> (bool, String, String) {
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let child = child.unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
     let output = wait(child, &format!("{command:?}"));
-    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {}\n{stdout}{stderr}", output.status);
-    stdout
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.success(), text(&output.stdout), text(&output.stderr))
 }

@@ -1,14 +1,15 @@
 //! The real `docker-compose.yml`, by Compose v2 on a real engine.
 //!
-//! The images are the `Dockerfile`'s own final stages around binaries that are compiled here, outside of a
-//! container: its build stage needs a base image from a registry, which a test cannot count on.
+//! The images are those of a release, whose binaries are compiled here, outside of a container: the `Dockerfile`'s build stage
+//! needs a base image from a registry, which a test cannot count on.
 
+use emojivoto_e2e::release::{REVISION, SERVICES};
 use emojivoto_testkit::{
     eventually,
     http::{self, Answer},
 };
 use serde_json::Value;
-use suite::{REVISION, SERVICES, Suite};
+use suite::Suite;
 
 mod config;
 mod images;
@@ -21,7 +22,7 @@ const WEB: &str = "http://localhost:8081";
 #[tokio::test]
 async fn the_suite_runs_votes_recovers_and_stops() {
     images::sources_are_let_through();
-    images::build();
+    images::load_all();
     let suite = Suite::up();
 
     for service in SERVICES {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::config::{SUITE, composes, mount, names, pinned, sorted};
-use crate::suite::SERVICES;
+use emojivoto_e2e::release::SERVICES;
 
 const SCALED: &[&str] = &["docker-compose.yml", "redis/compose.yml"];
 const EVERY: &[&str] = &["docker-compose.yml", "observability/compose.yml", "redis/compose.yml"];

@@ -7,7 +7,7 @@ use emojivoto_e2e::root;
 use serde_json::Value;
 
 use crate::config::{SUITE, composes, mount, names, pinned, sorted};
-use crate::suite::SERVICES;
+use emojivoto_e2e::release::SERVICES;
 
 const WITH_STACK: &[&str] = &["docker-compose.yml", "observability/compose.yml"];
 const STACK: [&str; 3] = ["prometheus", "grafana", "jaeger"];

@@ -9,13 +9,8 @@ use std::thread;
 use emojivoto_e2e::{root, run, tool, wait};
 use serde_json::Value;
 
-pub(super) const SERVICES: [&str; 4] = ["emoji-svc", "voting-svc", "web", "vote-bot"];
-
 /// Keeps the test's images apart from those that somebody built to use them.
 pub(super) const TAG: &str = "e2e";
-
-/// What the binaries are told that they are built from.
-pub(super) const REVISION: &str = "e2e-revision";
 
 /// Takes everything down when it goes out of scope, however the test ended.
 pub(super) struct Suite {

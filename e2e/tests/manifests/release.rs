@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use emojivoto_e2e::manifests::{at, documents, entries, kind, list, name, pods, read, render};
-use emojivoto_e2e::{root, run, tool, wait};
+use emojivoto_e2e::{refusal, root, run, tool};
 use serde_json::{Value, json};
 
 use super::contract::WORKLOADS;
@@ -121,23 +121,10 @@ fn fresh(name: &str) -> PathBuf {
     folder
 }
 
-/// `make`, without what it tells a `make` that it runs itself: these tests may be below `make test`.
 fn make(target: &str, out: &Path) -> Command {
-    let mut make = Command::new(tool("make"));
-    make.current_dir(root()).arg(target).arg(format!("OUT={}", out.display()));
-    for variable in ["MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "IMAGES"] {
-        make.env_remove(variable);
-    }
+    let mut make = emojivoto_e2e::make(target);
+    make.arg(format!("OUT={}", out.display())).env_remove("IMAGES");
     make
-}
-
-/// What a command that has to fail says about that.
-fn refusal(command: &mut Command) -> String {
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let child = child.unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
-    let output = wait(child, &format!("{command:?}"));
-    assert!(!output.status.success(), "{command:?}");
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 fn names(folder: &Path) -> Vec<String> {

@@ -1,0 +1,74 @@
+//! A release as `make release` makes it, but for the profile that the binaries are compiled with: `release` takes less time.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use crate::{make, run, target, tool};
+
+/// Where the images are said to be published.
+pub const IMAGES: &str = "registry.example/emojivoto";
+
+/// Where the sources are.
+pub const SOURCE: &str = "https://code.example/emojivoto";
+
+/// What they are: the same for each commit, or each would compile everything again.
+pub const REVISION: &str = "e2e-revision";
+
+/// When they were committed: 2026-01-02, 03:04:05 UTC.
+pub const TIME: u64 = 1_767_323_045;
+
+/// The services that have an image each.
+pub const SERVICES: [&str; 4] = ["emoji-svc", "voting-svc", "web", "vote-bot"];
+
+/// The files of a release.
+///
+/// # Panics
+/// When it cannot be made.
+pub fn files() -> &'static Path {
+    static FILES: LazyLock<PathBuf> = LazyLock::new(|| {
+        // An engine has to answer, or minutes of compiling are in vain.
+        run(Command::new(tool("docker")).arg("info"));
+        let files = target().join("tmp/release-files");
+        made("release", &files, run);
+        files
+    });
+    &FILES
+}
+
+/// Makes this release, or a part of it, into a folder: `how` runs the command for a target of `release/release.mk`.
+pub fn made(goal: &str, out: &Path, how: impl FnOnce(&mut Command) -> String) -> String {
+    // They have files in common.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut make = make(goal);
+    make.args(["PROFILE=release".to_owned(), format!("SOURCE={SOURCE}")])
+        .args([format!("REVISION={REVISION}"), format!("SOURCE_DATE_EPOCH={TIME}")])
+        .args([format!("IMAGES={IMAGES}"), format!("OUT={}", out.display())]);
+    how(&mut make)
+}
+
+/// Has the engine take an image of this release, and what it is called there.
+///
+/// # Panics
+/// When it does not.
+pub fn load(service: &str) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let archive = files().join(format!("emojivoto-{service}-{version}-linux-{}.oci.tar", arch()));
+    let said = run(Command::new(tool("docker")).args(["load", "--input"]).arg(archive));
+    let image = format!("{IMAGES}/emojivoto-{service}:{version}");
+    assert!(said.ends_with(&format!("Loaded image: {image}\n")), "{said}");
+    image
+}
+
+/// This machine's architecture, as images call it.
+///
+/// # Panics
+/// When it is none that a release is made for.
+pub fn arch() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => panic!("no release is made for {other}"),
+    }
+}

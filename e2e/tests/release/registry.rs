@@ -1,0 +1,71 @@
+//! Images on their way to whoever pulls them, through a real registry on this machine.
+
+use std::fs;
+use std::process::Command;
+
+use emojivoto_e2e::release::{SERVICES, arch, files, made};
+use emojivoto_e2e::{Program, free_ports, root, run, tool};
+use emojivoto_testkit::{eventually, http};
+use serde_json::{Value, json};
+
+use crate::{VERSION, docker, names, says_its_version, temporary};
+
+#[tokio::test]
+async fn images_are_pushed_for_all_platforms_and_pulled_for_one() {
+    let [port] = free_ports();
+    let registry = start(port);
+    eventually("the registry answers", async || {
+        let answer = http::send(::http::Request::get(format!("http://localhost:{port}/v2/")), "");
+        answer.await.ok()
+    })
+    .await;
+
+    // The machine for the other platform is missing here: its images say that they are for it, but hold the same binaries.
+    let out = temporary("two-platforms");
+    let other = if arch() == "amd64" { "arm64" } else { "amd64" };
+    made("release-images", &out, |make| run(make.arg(format!("PLATFORM=linux-{other}"))));
+    for name in names(files()).iter().filter(|name| name.ends_with(".oci.tar")) {
+        fs::copy(files().join(name), out.join(name)).expect("it is writable");
+    }
+
+    let images = format!("localhost:{port}/emojivoto");
+    let digests = root().join("target/release-images.sha256");
+    let pushed = made("release-push", &out, |make| run(make.arg(format!("IMAGES={images}"))));
+    assert!(pushed.ends_with(&fs::read_to_string(digests).expect("it is there")), "{pushed}");
+    for service in SERVICES {
+        let name = format!("emojivoto-{service}");
+        let url = format!("http://localhost:{port}/v2/emojivoto/{name}/manifests/{VERSION}");
+        let request =
+            ::http::Request::get(url).header("accept", "application/vnd.oci.image.index.v1+json");
+        let answer = http::send(request, "").await.expect("an answer");
+        let index: Value = answer.json();
+        let manifests = index["manifests"].as_array().expect("a list of manifests");
+        let mut platforms: Vec<_> = manifests.iter().map(|one| one["platform"].clone()).collect();
+        platforms.sort_by_key(Value::to_string);
+        assert_eq!(
+            platforms,
+            [
+                json!({"os": "linux", "architecture": "amd64"}),
+                json!({"os": "linux", "architecture": "arm64"})
+            ]
+        );
+        let digest = answer.header("docker-content-digest");
+        let (_, hex) = digest.split_once(':').expect("a digest");
+        assert!(pushed.contains(&format!("{hex}  {images}/{name}\n")), "{digest}: {pushed}");
+
+        let image = format!("{images}/{name}@{digest}");
+        run(docker().args(["pull", "--quiet", &image]));
+        says_its_version(docker().args(["run", "--rm", &image]), &name);
+        run(docker().args(["image", "rm", &image]));
+    }
+    drop(registry);
+}
+
+fn start(port: u16) -> Program {
+    let folder = Program::directory("registry");
+    let config = folder.join("config.yml");
+    let text =
+        format!("version: 0.1\nstorage: {{inmemory: {{}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n");
+    fs::write(&config, text).expect("it is writable");
+    Program::start(Command::new(tool("docker-registry")).arg("serve").arg(config), folder)
+}
