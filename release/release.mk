@@ -30,7 +30,7 @@ release:
 	    'SOURCE=https://code.example/emojivoto' >&2; exit 1 ;; esac
 	@case '$(REVISION)' in ?*-dirty | '') echo 'make $@: a release is made from a commit, and here are changes that are in none' >&2; \
 	    git status --short >&2; exit 1 ;; esac
-	rm -f '$(OUT)'/emojivoto* '$(OUT)/SHA256SUMS'
+	rm -f '$(OUT)'/emojivoto* '$(OUT)'/SHA256SUMS*
 	$(MAKE) --no-print-directory release-images release-manifests release-dashboards
 	$(MAKE) --no-print-directory release-checksums
 	@ls -l '$(OUT)'

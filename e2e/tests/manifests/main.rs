@@ -322,6 +322,30 @@ fn the_dockerfile_has_no_lint() {
     run(Command::new(tool("hadolint")).arg(root().join("Dockerfile")));
 }
 
+/// Cargo wants to see every member, and all that a manifest names, before it compiles any of them.
+#[test]
+fn the_dockerfile_has_a_stub_of_all_that_manifests_name() {
+    let dockerfile = read(&root().join("Dockerfile"));
+    let workspace = read(&root().join("Cargo.toml"));
+    let members = workspace.lines().find_map(|line| line.strip_prefix("members = ["));
+    let members: Vec<_> = members.expect("members").split('"').skip(1).step_by(2).collect();
+    assert!(members.len() > 10 && members.contains(&"e2e"), "{members:?}");
+    for member in members {
+        let copy = format!("\nCOPY {member}/Cargo.toml {member}/\n");
+        assert!(dockerfile.contains(&copy), "{}", copy.trim());
+        let manifest = read(&root().join(member).join("Cargo.toml"));
+        for (section, folder) in
+            [("[[test]]\nname = \"", "tests"), ("[[bench]]\nname = \"", "benches")]
+        {
+            for part in manifest.split(section).skip(1) {
+                let name = part.split('"').next().unwrap_or_default();
+                let stub = format!(" {member}/{folder}/{name}.rs");
+                assert!(dockerfile.contains(&stub), "nothing makes{stub}");
+            }
+        }
+    }
+}
+
 #[test]
 fn the_protocol_has_no_lint() {
     run(Command::new(tool("buf")).arg("lint").arg(root().join("proto")));

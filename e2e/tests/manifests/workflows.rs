@@ -100,6 +100,38 @@ fn ci_runs_the_gate_and_nothing_else() {
     assert_eq!(command, &json!({"run": ".ci/run"}));
 }
 
+#[test]
+fn a_release_is_made_by_make_for_both_architectures() {
+    let release = workflow(&read(&root().join(".github/workflows/release.yml")));
+    assert_eq!(release["on"], json!({"push": {"tags": ["v*"]}}));
+    let files = at(&release, "/jobs/files");
+    assert_eq!(files["permissions"], json!({"contents": "read"}), "no more while it compiles");
+    assert_eq!(*at(files, "/strategy/matrix/runner"), json!(["ubuntu-24.04", "ubuntu-24.04-arm"]));
+    let publish = at(&release, "/jobs/publish");
+    assert_eq!(publish["needs"], "files");
+
+    let made = |job: &Value| -> Vec<String> {
+        let commands = list(&job["steps"]).iter().filter_map(|step| step["run"].as_str());
+        let words = commands.flat_map(str::lines).filter_map(|line| line.split_once("make "));
+        let targets = words.filter_map(|(_, rest)| {
+            rest.split_whitespace().find(|word| !word.starts_with('-')).map(str::to_owned)
+        });
+        targets.collect()
+    };
+    assert_eq!(made(files), ["release-notes", "release", "release-check"]);
+    assert_eq!(
+        made(publish),
+        ["release-checksums", "release-push", "release-sign", "release-notes"]
+    );
+    let rules = read(&root().join("release/release.mk"));
+    for target in made(files).iter().chain(&made(publish)) {
+        let is_there = rules.lines().any(|line| {
+            line.strip_prefix(target.as_str()).is_some_and(|rest| rest.starts_with(':'))
+        });
+        assert!(is_there, "{target} is no target");
+    }
+}
+
 fn workflows() -> Vec<PathBuf> {
     entries(&root().join(".github/workflows"))
 }

@@ -42,6 +42,12 @@ fn it_is_complete_and_its_checksums_are_right() {
     expected.sort();
     assert_eq!(names(files()), expected);
 
+    let docs = fs::read_to_string(root().join("docs/releasing.md")).expect("it is there");
+    for file in &expected {
+        let name = file.replace(VERSION, "VERSION").replace(arch(), "ARCH");
+        assert!(docs.contains(&format!("`{name}`")), "docs/releasing.md lacks {name}");
+    }
+
     let checked = run(Command::new("sha256sum")
         .args(["--check", "--strict", "SHA256SUMS"])
         .current_dir(files()));
