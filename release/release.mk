@@ -43,7 +43,7 @@ release-binaries: $(LICENSES)
 # What whoever hands on the binaries has to hand on with them: of the crates, and of two things that are none.
 $(LICENSES): Cargo.lock LICENSE release/about.toml release/third-party.hbs
 	rm -rf '$@' '$@.tmp'
-	mkdir '$@.tmp'
+	mkdir -p '$@.tmp'
 	cp LICENSE '$@.tmp/'
 	@$(TOLD) cargo about generate --locked --config release/about.toml \
 	    --manifest-path all-in-one/Cargo.toml release/third-party.hbs --output-file '$@.tmp/CRATES.txt'
@@ -101,7 +101,7 @@ release-check:
 	@[ -e '$(OUT)/SHA256SUMS' ] || { echo 'make $@: nothing to compare with in $(OUT): make release first' >&2; exit 1; }
 	rm -rf target/release-check
 	git clone --quiet . '$(elsewhere)'
-	env -u CARGO_TARGET_DIR $(MAKE) --no-print-directory -C '$(elsewhere)' release OUT=target/release-files SOURCE='$(SOURCE)'
+	@env -u CARGO_TARGET_DIR PATH='$(CURDIR)/target/tools/bin:$(PATH)' $(MAKE) --no-print-directory -C '$(elsewhere)' release OUT=target/release-files SOURCE='$(SOURCE)'
 	diff '$(OUT)/SHA256SUMS' '$(elsewhere)/target/release-files/SHA256SUMS'
 	rm -rf target/release-check
 	@echo 'the same bytes'

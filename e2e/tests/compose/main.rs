@@ -23,6 +23,7 @@ const WEB: &str = "http://localhost:8081";
 async fn the_suite_runs_votes_recovers_and_stops() {
     images::sources_are_let_through();
     images::load_all();
+    images::are_the_same_by_the_engines_own_builder();
     let suite = Suite::up();
 
     for service in SERVICES {
