@@ -4,7 +4,7 @@ VERSION  := $(shell sed -n 's/^version = "\(.*\)".*/\1/p' Cargo.toml)
 SERVICES := emoji-svc voting-svc web vote-bot
 TAGGED   := $(SERVICES:%=emojivoto-%:$(VERSION))
 UNTAGGED := $(SERVICES:%=emojivoto-%:latest)
-REVISION := $(shell git describe --always --abbrev=40 --exclude='*' --dirty 2>/dev/null)
+REVISION := $(shell git rev-parse HEAD 2>/dev/null)$(if $(shell git status --porcelain 2>/dev/null),-dirty)
 CLUSTER  ?= emojivoto
 KUBECTL   = $(firstword $(wildcard target/tools/bin/kubectl) kubectl)
 COMPOSE   = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)

@@ -45,6 +45,10 @@ pub fn made(goal: &str, out: &Path, how: impl FnOnce(&mut Command) -> String) ->
     make.args(["PROFILE=release".to_owned(), format!("SOURCE={SOURCE}")])
         .args([format!("REVISION={REVISION}"), format!("SOURCE_DATE_EPOCH={TIME}")])
         .args([format!("IMAGES={IMAGES}"), format!("OUT={}", out.display())]);
+    // Not those that somebody has pushed.
+    make.arg(format!("DIGESTS={}", target().join("tmp/release-images.sha256").display()));
+    // These binaries, unlike those of `dist`, hold their symbols.
+    make.env("LARGEST", "12000000");
     how(&mut make)
 }
 

@@ -82,7 +82,7 @@ fn manifests_need_to_know_where_images_are_published() {
 #[test]
 fn dashboards_and_rules_fit_into_what_others_have() {
     let folder = fresh("release-dashboards");
-    run(&mut make("release-dashboards", &folder));
+    run(make("release-dashboards", &folder).arg("SOURCE=https://code.example/emojivoto"));
     assert_eq!(names(&folder), ["emojivoto-dashboard.json", "emojivoto-rules.yml"]);
 
     let text = read(&folder.join("emojivoto-dashboard.json"));
@@ -107,6 +107,12 @@ fn dashboards_and_rules_fit_into_what_others_have() {
     assert!(uids.iter().all(|uid| *uid == &source["uid"]), "{uids:?}");
 
     let rules = folder.join("emojivoto-rules.yml");
+    let text = read(&rules);
+    let runbooks: Vec<_> = text.lines().filter(|line| line.contains("runbook")).collect();
+    assert!(runbooks.len() > 5, "{text}");
+    let address =
+        format!("runbook_url: https://code.example/emojivoto/blob/v{VERSION}/docs/drills/");
+    assert!(runbooks.iter().all(|line| line.trim().starts_with(&address)), "{runbooks:#?}");
     run(Command::new(tool("promtool"))
         .args(["check", "rules", "--lint=all", "--lint-fatal"])
         .arg(rules));

@@ -125,6 +125,10 @@ fn images_load_run_and_say_where_they_come_from() {
         .filter_map(|line| Some(line.split_once("image: ")?.1.to_owned()))
         .collect();
     named.sort();
+    for file in ["emojivoto.yml", "emojivoto-redis.yml"] {
+        let mut validate = Command::new(tool("kubernetes-validate"));
+        run(validate.args(["--strict", "-k", "1.37"]).arg(files().join(file)));
+    }
     let mut loaded = SERVICES.map(load);
     loaded.sort();
     assert_eq!(named, loaded, "what a cluster pulls");
@@ -189,7 +193,14 @@ fn it_is_made_from_a_commit_and_knows_where_that_is_published() {
     let images = format!("IMAGES={IMAGES}");
     let said = refusal(make("release").args([&out, "IMAGES=Registry"]));
     assert!(said.contains("IMAGES=registry.example/emojivoto"), "{said}");
-    for source in ["SOURCE=", "SOURCE=https://", "SOURCE=git@code.example:emojivoto"] {
+    for source in [
+        "SOURCE=",
+        "SOURCE=https://",
+        "SOURCE=git@code.example:emojivoto",
+        "SOURCE=https://somebody:secret@code.example/emojivoto",
+        "SOURCE=https://code.example/emojivoto/",
+        "SOURCE=https://code.example/emoji'voto",
+    ] {
         let said = refusal(make("release").args([&out, &images, source]));
         assert!(said.contains("SOURCE=https://code.example/emojivoto"), "{source}: {said}");
     }
@@ -198,7 +209,7 @@ fn it_is_made_from_a_commit_and_knows_where_that_is_published() {
         let said = refusal(make("release").args([&out, &images, &source, revision]));
         assert!(said.contains("a release is made from a commit"), "{revision}: {said}");
     }
-    let said = refusal(make("release-check").arg(&out));
+    let said = refusal(make("release-check").args([&out, &images, &source]));
     assert!(said.contains("make release first"), "{said}");
     assert!(!folder.exists(), "nothing is written");
 }
@@ -230,7 +241,7 @@ fn its_notes_are_the_part_of_the_changelog() {
         assert!(said.contains("CHANGELOG.md has no part '## [1.2.3] - 2026-01-31'"), "{said}");
     }
     for tag in ["TAG=", &format!("TAG={VERSION}"), "TAG=v0.0.1"] {
-        let said = refusal(make("release-notes").arg(tag));
+        let said = refusal(make("release-notes").args([tag, &format!("SOURCE={SOURCE}")]));
         assert!(said.contains(&format!("the tag has to be v{VERSION}")), "{tag}: {said}");
     }
 }

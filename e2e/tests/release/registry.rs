@@ -4,11 +4,11 @@ use std::fs;
 use std::process::Command;
 
 use emojivoto_e2e::release::{SERVICES, arch, files, made};
-use emojivoto_e2e::{Program, free_ports, root, run, tool};
+use emojivoto_e2e::{Program, free_ports, refusal, run, tool};
 use emojivoto_testkit::{eventually, http};
 use serde_json::{Value, json};
 
-use crate::{VERSION, docker, names, says_its_version, temporary};
+use crate::{VERSION, docker, empty, names, says_its_version, temporary};
 
 #[tokio::test]
 async fn images_are_pushed_for_all_platforms_and_pulled_for_one() {
@@ -21,17 +21,20 @@ async fn images_are_pushed_for_all_platforms_and_pulled_for_one() {
     .await;
 
     // The machine for the other platform is missing here: its images say that they are for it, but hold the same binaries.
-    let out = temporary("two-platforms");
+    let machines = temporary("machines");
     let other = if arch() == "amd64" { "arm64" } else { "amd64" };
-    made("release-images", &out, |make| run(make.arg(format!("PLATFORM=linux-{other}"))));
-    for name in names(files()).iter().filter(|name| name.ends_with(".oci.tar")) {
-        fs::copy(files().join(name), out.join(name)).expect("it is writable");
+    let platform = format!("PLATFORM=linux-{other}");
+    made("release-images", &machines.join(other), |make| run(make.arg(&platform)));
+    for name in names(files()) {
+        fs::create_dir_all(machines.join(arch())).expect("it is writable");
+        fs::copy(files().join(&name), machines.join(arch()).join(&name)).expect("it is writable");
     }
+    let out = temporary("gathered");
+    let from = format!("FROM={}", machines.display());
+    made("release-gather", &out, |make| run(make.arg(&from)));
 
     let images = format!("localhost:{port}/emojivoto");
-    let digests = root().join("target/release-images.sha256");
     let pushed = made("release-push", &out, |make| run(make.arg(format!("IMAGES={images}"))));
-    assert!(pushed.ends_with(&fs::read_to_string(digests).expect("it is there")), "{pushed}");
     for service in SERVICES {
         let name = format!("emojivoto-{service}");
         let url = format!("http://localhost:{port}/v2/emojivoto/{name}/manifests/{VERSION}");
@@ -68,4 +71,18 @@ fn start(port: u16) -> Program {
         format!("version: 0.1\nstorage: {{inmemory: {{}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n");
     fs::write(&config, text).expect("it is writable");
     Program::start(Command::new(tool("docker-registry")).arg("serve").arg(config), folder)
+}
+
+#[test]
+fn machines_that_differ_in_what_they_have_in_common_make_no_release() {
+    let machines = empty("differing-machines");
+    for (machine, text) in [("one", "a: 1"), ("two", "a: 2")] {
+        fs::create_dir(machines.join(machine)).expect("it is writable");
+        fs::write(machines.join(machine).join("emojivoto.yml"), text).expect("it is writable");
+    }
+    let from = format!("FROM={}", machines.display());
+    let out = temporary("not-gathered");
+    let said = made("release-gather", &out, |make| refusal(make.arg(&from)));
+    assert!(said.contains("release-gather"), "{said}");
+    assert!(!out.join("SHA256SUMS").exists());
 }
