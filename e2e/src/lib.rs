@@ -15,6 +15,7 @@ pub mod release;
 #[cfg(feature = "rpcs")]
 pub mod rpcs;
 
+use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -32,6 +33,28 @@ pub use prometheus::Prometheus;
 /// Never: this crate lies one level below it.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate has a parent directory")
+}
+
+/// Copies the sources into a folder, without what was made of them.
+///
+/// # Panics
+/// When they cannot be.
+pub fn copy(folder: &Path) {
+    let script = "tar -C \"$0\" --exclude=target --exclude=node_modules --exclude=.git -cf - . | tar -C \"$1\" -xf -";
+    run(Command::new(tool("sh")).args(["-ec", script]).arg(root()).arg(folder));
+}
+
+/// What is in a folder, in the order of names.
+///
+/// # Panics
+/// When it cannot be read.
+pub fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
 }
 
 /// Finds a program: what `.ci/install` put into the repository wins over the `PATH`.

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use emojivoto_e2e::manifests::{at, documents, entries, kind, list, name, pods, read, render};
-use emojivoto_e2e::{refusal, root, run, tool};
+use emojivoto_e2e::manifests::{at, documents, kind, list, name, pods, read, render};
+use emojivoto_e2e::{names, refusal, root, run, tool};
 use serde_json::{Value, json};
 
 use super::contract::WORKLOADS;
@@ -131,11 +131,6 @@ fn make(target: &str, out: &Path) -> Command {
     let mut make = emojivoto_e2e::make(target);
     make.arg(format!("OUT={}", out.display())).env_remove("IMAGES");
     make
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    entries(folder).iter().map(name).collect()
 }
 
 /// Has an object pull our images from where they are published.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use emojivoto_e2e::release::{IMAGES, REVISION, SERVICES, SOURCE, arch, files, load, made};
-use emojivoto_e2e::{at_the_root, make, refusal, root, run, tool};
+use emojivoto_e2e::{at_the_root, make, names, refusal, root, run, tool};
 use emojivoto_testkit::Binary;
 use emojivoto_testkit::http;
 use serde_json::{Value, json};
@@ -342,16 +342,6 @@ fn below(root: &Path, folder: &Path, found: &mut BTreeSet<String>) {
             found.insert(path(&inner).to_owned());
         }
     }
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
-    let name = |entry: std::io::Result<fs::DirEntry>| {
-        entry.expect("an entry").file_name().into_string().expect("UTF-8")
-    };
-    let mut names: Vec<_> = entries.map(name).collect();
-    names.sort();
-    names
 }
 
 fn path(path: &Path) -> &str {

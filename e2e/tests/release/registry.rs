@@ -4,11 +4,11 @@ use std::fs;
 use std::process::Command;
 
 use emojivoto_e2e::release::{SERVICES, arch, files, made};
-use emojivoto_e2e::{Program, free_ports, refusal, run, tool};
+use emojivoto_e2e::{Program, free_ports, names, refusal, run, tool};
 use emojivoto_testkit::{eventually, http};
 use serde_json::{Value, json};
 
-use crate::{VERSION, docker, empty, names, says_its_version, temporary};
+use crate::{VERSION, docker, empty, says_its_version, temporary};
 
 #[tokio::test]
 async fn images_are_pushed_for_all_platforms_and_pulled_for_one() {

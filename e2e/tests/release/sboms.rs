@@ -5,10 +5,10 @@ use std::fs;
 use std::process::Command;
 
 use emojivoto_e2e::release::{REVISION, SOURCE, TIME, arch, files};
-use emojivoto_e2e::{at_the_root, root, run, tool};
+use emojivoto_e2e::{at_the_root, names, root, run, tool};
 use serde_json::Value;
 
-use crate::{ARCHIVES, VERSION, empty, names, unpacked};
+use crate::{ARCHIVES, VERSION, empty, unpacked};
 
 /// Where binaries say that code of crates lies, which panics name.
 const CRATES: &[u8] = b"/cargo/registry/src/";
@@ -60,8 +60,7 @@ fn they_list_what_is_linked_and_nothing_else() {
 #[test]
 fn they_say_when_but_not_where_they_were_made() {
     let copy = empty("another folder");
-    let script = "tar -C \"$0\" --exclude=target --exclude=node_modules --exclude=.git -cf - . | tar -C \"$1\" -xf -";
-    run(Command::new("sh").args(["-ec", script]).arg(root()).arg(&copy));
+    emojivoto_e2e::copy(&copy);
     let (triple, binary) =
         (format!("{}-unknown-linux-gnu", std::env::consts::ARCH), "emojivoto-web");
     let path = std::env::var("PATH").expect("there is a PATH");
