@@ -35,7 +35,7 @@ help:
 	@echo '              all files of a release, into $(OUT): see docs/releasing.md'
 	@echo
 	@echo 'make version V=12.1.0'
-	@echo '              set the version, wherever it stands'
+	@echo '              set the version, wherever it stands but in CHANGELOG.md'
 	@echo
 	@echo 'Without containers: cargo run --release'
 
@@ -118,8 +118,11 @@ endef
 
 # All places that a test knows, which also holds that nothing else there has the same version. The heading of CHANGELOG.md is
 # for whoever writes what has changed.
+version: number = (0|[1-9][0-9]*)
+version: identifier = (0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)
+version: SEMVER = $(number)\.$(number)\.$(number)(-$(identifier)(\.$(identifier))*)?
 version:
-	@echo '$(V)' | grep -Eqx '[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.]+)?' || { echo 'which one? make version V=12.1.0' >&2; exit 1; }
+	@echo '$(V)' | grep -Eqx '$(SEMVER)' || { echo 'which one? make version V=12.1.0' >&2; exit 1; }
 	sed -i 's/^version = "$(subst .,\.,$(VERSION))"/version = "$(V)"/' Cargo.toml
 	grep -rlF '$(VERSION)' Dockerfile README.md docker-compose.yml docs k8s redis web/openapi.json \
 		| xargs sed -i 's/$(subst .,\.,$(VERSION))/$(V)/g'

@@ -3,7 +3,7 @@
 OUT      ?= target/release-files
 PROFILE  ?= dist
 # Where the sources are published, for the images' labels and for the notes.
-SOURCE   ?= $(patsubst %.git,%,$(shell git remote get-url origin 2>/dev/null))
+SOURCE   ?= $(shell git remote get-url origin 2>/dev/null | sed -E 's|^git@([^:/]+):|https://\1/|; s|\.git$$||')
 # Files and images have the time of the commit, so that whoever makes them makes the same: https://reproducible-builds.org/specs/source-date-epoch/
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null)
 # The digests of what was pushed, for those who sign and attest: a line for each image, as sha256sum would write it.
@@ -27,12 +27,12 @@ TOLD = VERSION='$(VERSION)' PLATFORM='$(PLATFORM)' REVISION='$(REVISION)' SOURCE
     BUILDX='$(BUILDX)' BUILDER='$(BUILDER)' BUILDKIT='$(BUILDKIT)' PATH='$(CURDIR)/target/tools/bin:$(PATH)'
 
 .PHONY: release release-binaries release-images release-manifests release-dashboards release-checksums release-check \
-    release-gather release-push release-sign release-notes with-a-prefix with-a-source
+    release-gather release-push release-try release-sign release-notes with-a-prefix with-a-source
 
 release: with-a-prefix with-a-source
 	@case '$(REVISION)' in ?*-dirty | '') echo 'make $@: a release is made from a commit, and here are changes that are in none:' >&2; \
 	    git status --short >&2; exit 1 ;; esac
-	rm -f '$(OUT)'/emojivoto* '$(OUT)'/SHA256SUMS*
+	rm -f '$(OUT)'/emojivoto* '$(OUT)'/SHA256SUMS* '$(DIGESTS)'
 	$(MAKE) --no-print-directory release-images release-manifests release-dashboards
 	$(MAKE) --no-print-directory release-checksums
 	@ls -l '$(OUT)'
@@ -85,14 +85,15 @@ with-a-source:
 	        'SOURCE=https://code.example/emojivoto' >&2; exit 1; }
 
 define manifest
-	$(KUBECTL) kustomize $(1) --output '$(OUT)/$(2).yml.tmp'
-	{ echo '# emojivoto $(VERSION). $(3)'; \
+	@$(KUBECTL) kustomize $(1) --output '$(OUT)/$(2).yml.tmp'
+	@{ echo '# emojivoto $(VERSION). $(3)'; \
 	    echo '#'; \
 	    echo '#     kubectl apply -f $(2).yml'; \
 	    echo '#'; \
 	    echo '# Made of $(1) in the repository, where comments say why things are as they are.'; \
 	    sed "s|^\([ -]*image: \)\(emojivoto-\)|\1$$IMAGES/\2|" '$(OUT)/$(2).yml.tmp'; } > '$(OUT)/$(2).yml'
-	rm '$(OUT)/$(2).yml.tmp'
+	@rm '$(OUT)/$(2).yml.tmp'
+	@echo '$(OUT)/$(2).yml'
 endef
 
 # As they are: the dashboard's data source is a variable, and no rule depends on the name of a job. But runbooks are elsewhere.
@@ -103,7 +104,8 @@ release-dashboards: with-a-source
 	    > '$(OUT)/emojivoto-rules.yml'
 
 release-checksums:
-	cd '$(OUT)' && sha256sum -- emojivoto* > SHA256SUMS.tmp && mv SHA256SUMS.tmp SHA256SUMS
+	@cd '$(OUT)' && sums=$$(sha256sum -- emojivoto*) && echo "$$sums" > SHA256SUMS
+	@echo '$(OUT)/SHA256SUMS'
 
 # Makes the release a second time, from a clone in another folder, and compares each file with what `make release` has made.
 release-check: elsewhere = target/release-check/another folder
@@ -119,6 +121,7 @@ release-check: with-a-prefix with-a-source
 
 # Brings together what several machines have made, each in a folder in FROM. Where two have made the same file, it has to be the same.
 release-gather:
+	@[ -d '$(FROM)' ] || { echo 'make $@: FROM has to be the folder with what the machines have made: FROM=target/machines' >&2; exit 1; }
 	mkdir -p '$(OUT)'
 	@set -e; for file in '$(FROM)'/*/emojivoto*; do \
 	    gathered='$(OUT)'/$$(basename "$$file"); \
@@ -128,13 +131,16 @@ release-gather:
 
 # Publishes the images under IMAGES, from the archives in OUT, for all platforms that there are archives of.
 release-push: with-a-prefix
-	@$(TOLD) release/push '$(OUT)' > '$(DIGESTS).tmp'
-	mv '$(DIGESTS).tmp' '$(DIGESTS)'
-	@cat '$(DIGESTS)'
+	@digests=$$($(TOLD) release/push '$(OUT)') && echo "$$digests" | tee '$(DIGESTS)'
+
+# Has the engine pull what was pushed, and start it.
+release-try: with-a-prefix
+	@set -e; for service in $(SERVICES); do docker run --rm --pull always "$$IMAGES/emojivoto-$$service:$(VERSION)" --version; done
 
 # Signs what was pushed and the checksums of the files. By default with the identity of whoever does it, which Sigstore asks for
 # (https://docs.sigstore.dev/cosign/signing/overview/); COSIGN_FLAGS=--key=… is a key of one's own.
 release-sign:
+	@[ -e '$(DIGESTS)' ] || { echo 'make $@: nothing was pushed: make release-push first' >&2; exit 1; }
 	cosign sign --yes --recursive $(COSIGN_FLAGS) $$(awk '{ print $$2 "@sha256:" $$1 }' '$(DIGESTS)')
 	cosign sign-blob --yes $(COSIGN_FLAGS) --bundle '$(OUT)/SHA256SUMS.sigstore.json' '$(OUT)/SHA256SUMS'
 

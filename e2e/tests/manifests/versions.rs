@@ -101,7 +101,8 @@ fn make(copy: &Path, arguments: &[&str]) -> (bool, String) {
 #[test]
 fn one_command_sets_it_everywhere() {
     let copy = copy();
-    for wrong in ["V=", "V=latest", "V=1.2", "V=v1.2.3"] {
+    for wrong in ["V=", "V=latest", "V=1.2", "V=v1.2.3", "V=1.02.3", "V=1.2.3-01", "V=1.2.3-rc..1"]
+    {
         let (made, said) = make(&copy, &[wrong]);
         assert!(!made && said.contains("make version V="), "{wrong}: {said}");
     }

@@ -103,12 +103,19 @@ fn ci_runs_the_gate_and_nothing_else() {
 #[test]
 fn a_release_is_made_by_make_for_both_architectures() {
     let release = workflow(&read(&root().join(".github/workflows/release.yml")));
-    assert_eq!(release["on"], json!({"push": {"tags": ["v*"]}}));
+    assert_eq!(release["on"], json!({"push": {"tags": ["v*"]}, "workflow_dispatch": null}));
+    let gate = at(&release, "/jobs/gate/steps/1");
+    assert_eq!(*gate, json!({"run": ".ci/run"}));
     let files = at(&release, "/jobs/files");
     assert_eq!(files["permissions"], json!({"contents": "read"}), "no more while it compiles");
     assert_eq!(*at(files, "/strategy/matrix/runner"), json!(["ubuntu-24.04", "ubuntu-24.04-arm"]));
     let publish = at(&release, "/jobs/publish");
-    assert_eq!(publish["needs"], "files");
+    assert_eq!(publish["needs"], json!(["gate", "files"]));
+    assert_eq!(publish["if"], "github.event_name == 'push'", "by hand, it is a rehearsal");
+    let tried = at(&release, "/jobs/try");
+    assert_eq!(tried["needs"], "publish");
+    assert_eq!(*at(tried, "/strategy/matrix/runner"), *at(files, "/strategy/matrix/runner"));
+    assert_eq!(tried["permissions"], json!({"contents": "read", "packages": "read"}));
 
     let made = |job: &Value| -> Vec<String> {
         let commands = list(&job["steps"]).iter().filter_map(|step| step["run"].as_str());
@@ -120,8 +127,9 @@ fn a_release_is_made_by_make_for_both_architectures() {
     };
     assert_eq!(made(files), ["release-notes", "release", "release-check"]);
     assert_eq!(made(publish), ["release-gather", "release-push", "release-sign", "release-notes"]);
+    assert_eq!(made(tried), ["release-try"]);
     let rules = read(&root().join("release/release.mk"));
-    for target in made(files).iter().chain(&made(publish)) {
+    for target in [files, publish, tried].into_iter().flat_map(made) {
         let is_there = rules.lines().any(|line| {
             line.strip_prefix(target.as_str()).is_some_and(|rest| rest.starts_with(':'))
         });

@@ -227,16 +227,21 @@ fn its_notes_are_the_part_of_the_changelog() {
     };
     let before = "# Changelog\n\n## [1.3.0] - 2026-02-01\n\n### Added\n\n- Later.\n\n";
     let after = "\n## [1.2.2] - 2025-12-01\n\n- Earlier.\n";
-    let part = "## [1.2.3] - 2026-01-31\n\n### Changed\n\n- This.\n";
+    let part = "## [1.2.3] - 2026-01-31\n\n### Changed\n\n- [This](docs/this.md#here), not [that](https://that.example/).\n";
     let said = run(&mut notes(&format!("{before}{part}{after}")));
     let install = format!("    kubectl apply -f {SOURCE}/releases/download/v1.2.3/emojivoto.yml\n");
     assert!(said.contains(&install), "{said}");
-    assert!(said.ends_with("\n\n### Changed\n\n- This.\n"), "{said}");
+    let change = format!(
+        "\n\n### Changed\n\n- [This]({SOURCE}/blob/v1.2.3/docs/this.md#here), not [that](https://that.example/).\n"
+    );
+    assert!(said.ends_with(&change), "{said}");
     assert!(!said.contains("Later") && !said.contains("Earlier"), "{said}");
 
-    for unreleased in
-        ["## [1.2.3] - unreleased\n\n- This.\n", "## [1.2.30] - 2026-01-31\n\n- That.\n"]
-    {
+    for unreleased in [
+        "## [1.2.3] - unreleased\n\n- This.\n",
+        "## [1.2.30] - 2026-01-31\n\n- That.\n",
+        "## [1.2.3] - 2026-99-99\n\n- This.\n",
+    ] {
         let said = refusal(&mut notes(&format!("{before}{unreleased}{after}")));
         assert!(said.contains("CHANGELOG.md has no part '## [1.2.3] - 2026-01-31'"), "{said}");
     }

@@ -8,7 +8,7 @@ use emojivoto_e2e::{Program, free_ports, names, refusal, run, tool};
 use emojivoto_testkit::{eventually, http};
 use serde_json::{Value, json};
 
-use crate::{VERSION, docker, empty, says_its_version, temporary};
+use crate::{VERSION, docker, empty, temporary};
 
 #[tokio::test]
 async fn images_are_pushed_for_all_platforms_and_pulled_for_one() {
@@ -34,7 +34,12 @@ async fn images_are_pushed_for_all_platforms_and_pulled_for_one() {
     made("release-gather", &out, |make| run(make.arg(&from)));
 
     let images = format!("localhost:{port}/emojivoto");
-    let pushed = made("release-push", &out, |make| run(make.arg(format!("IMAGES={images}"))));
+    let images_argument = format!("IMAGES={images}");
+    let said = made("release-push", &out, |make| refusal(make.arg(&images_argument)));
+    assert!(said.contains("does not name localhost"), "the manifests name others: {said}");
+    made("release-manifests", &out, |make| run(make.arg(&images_argument)));
+    let push = || made("release-push", &out, |make| run(make.arg(&images_argument)));
+    let pushed = push();
     for service in SERVICES {
         let name = format!("emojivoto-{service}");
         let url = format!("http://localhost:{port}/v2/emojivoto/{name}/manifests/{VERSION}");
@@ -55,13 +60,26 @@ async fn images_are_pushed_for_all_platforms_and_pulled_for_one() {
         let digest = answer.header("docker-content-digest");
         let (_, hex) = digest.split_once(':').expect("a digest");
         assert!(pushed.contains(&format!("{hex}  {images}/{name}\n")), "{digest}: {pushed}");
-
-        let image = format!("{images}/{name}@{digest}");
-        run(docker().args(["pull", "--quiet", &image]));
-        says_its_version(docker().args(["run", "--rm", &image]), &name);
-        run(docker().args(["image", "rm", &image]));
     }
+    let tried = made("release-try", &out, |make| run(make.arg(&images_argument)));
+    for service in SERVICES {
+        assert!(tried.contains(&format!("emojivoto-{service} {VERSION}\n")), "{tried}");
+        run(docker().args(["image", "rm", &format!("{images}/emojivoto-{service}:{VERSION}")]));
+    }
+
+    assert_eq!(
+        push(),
+        pushed,
+        "the same can be pushed again, should something after it have failed"
+    );
+    for name in names(&out).iter().filter(|name| name.ends_with(&format!("{other}.oci.tar"))) {
+        fs::remove_file(out.join(name)).expect("it is there");
+    }
+    let said = made("release-push", &out, |make| refusal(make.arg(&images_argument)));
+    assert!(said.contains("is published already"), "but nothing else: {said}");
     drop(registry);
+    let said = made("release-push", &out, |make| refusal(make.arg(&images_argument)));
+    assert!(said.contains("connection refused"), "{said}");
 }
 
 fn start(port: u16) -> Program {
@@ -85,4 +103,8 @@ fn machines_that_differ_in_what_they_have_in_common_make_no_release() {
     let said = made("release-gather", &out, |make| refusal(make.arg(&from)));
     assert!(said.contains("release-gather"), "{said}");
     assert!(!out.join("SHA256SUMS").exists());
+    for from in ["FROM=", "FROM=target/nowhere"] {
+        let said = made("release-gather", &out, |make| refusal(make.arg(from)));
+        assert!(said.contains("FROM has to be the folder"), "{from}: {said}");
+    }
 }
