@@ -78,9 +78,9 @@ with-a-prefix:
 	        'IMAGES=registry.example/emojivoto' >&2; exit 1; }
 
 # An address to be shown to everybody: nothing before an @, which may be a password.
-with-a-source: export FROM = $(SOURCE)
+with-a-source: export ADDRESS = $(SOURCE)
 with-a-source:
-	@awk 'BEGIN { exit ENVIRON["FROM"] !~ "^https://[A-Za-z0-9._~:-]+(/[A-Za-z0-9._~-]+)+$$" }' || \
+	@awk 'BEGIN { exit ENVIRON["ADDRESS"] !~ "^https://[A-Za-z0-9._~:-]+(/[A-Za-z0-9._~-]+)+$$" }' || \
 	    { echo 'make: SOURCE has to be the address where the sources are published, without a name or password in it:' \
 	        'SOURCE=https://code.example/emojivoto' >&2; exit 1; }
 
