@@ -125,7 +125,7 @@ release-gather:
 	mkdir -p '$(OUT)'
 	@set -e; for file in '$(FROM)'/*/emojivoto*; do \
 	    gathered='$(OUT)'/$$(basename "$$file"); \
-	    if [ -e "$$gathered" ]; then cmp "$$file" "$$gathered"; else cp "$$file" "$$gathered"; fi; \
+	    if [ -e "$$gathered" ]; then cmp "$$file" "$$gathered" >&2; else cp "$$file" "$$gathered"; fi; \
 	done
 	$(MAKE) --no-print-directory release-checksums
 

@@ -23,7 +23,9 @@ pub(super) fn images(rows: &mut Rows) {
     rows.row("names");
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(count(COMPOSE, &format!(":${{EMOJIVOTO_TAG:-{version}}}")), 4);
-    assert!(MIGRATING.contains(&format!("| `emojivoto-web:{version}`, …, which you build |")));
+    assert!(MIGRATING.contains(&format!(
+        "| `emojivoto-web:{version}`, …, with a prefix where they are published |"
+    )));
     rows.row("inside");
     assert!(DOCKERFILE.contains("\nFROM scratch AS service\n"));
     rows.row("user");
@@ -34,7 +36,7 @@ pub(super) fn images(rows: &mut Rows) {
     assert_eq!(count(DOCKERFILE, "\nHEALTHCHECK "), 4);
     rows.row("the bot");
     assert!(DOCKERFILE.contains("\nFROM service AS vote-bot\n"));
-    assert!(DOCKERFILE.contains(" /out/web/emojivoto-vote-bot\n"));
+    assert!(DOCKERFILE.contains(" /out/web/usr/local/bin/emojivoto-vote-bot\n"));
 }
 
 pub(super) fn manifests(rows: &mut Rows) {
