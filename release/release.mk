@@ -23,7 +23,7 @@ BUILDER  ?= emojivoto-$(BUILDKIT)
 BUILDX    = $(or $(wildcard target/tools/bin/buildx),$(shell docker buildx version >/dev/null 2>&1 && echo docker buildx),buildx)
 
 # What the scripts beside this file are told, and where .ci/install has put what they call.
-TOLD = VERSION='$(VERSION)' PLATFORM='$(PLATFORM)' REVISION='$(REVISION)' SOURCE='$(SOURCE)' SOURCE_DATE_EPOCH='$(SOURCE_DATE_EPOCH)' \
+TOLD = SERVICES='$(SERVICES)' VERSION='$(VERSION)' PLATFORM='$(PLATFORM)' REVISION='$(REVISION)' SOURCE='$(SOURCE)' SOURCE_DATE_EPOCH='$(SOURCE_DATE_EPOCH)' \
     BUILDX='$(BUILDX)' BUILDER='$(BUILDER)' BUILDKIT='$(BUILDKIT)' PATH='$(CURDIR)/target/tools/bin:$(PATH)'
 
 .PHONY: release release-binaries release-images release-manifests release-dashboards release-checksums release-check \

@@ -166,9 +166,17 @@ pub fn run(command: &mut Command) -> String {
 /// # Panics
 /// When it cannot be started or succeeds.
 pub fn refusal(command: &mut Command) -> String {
+    refused(command).1
+}
+
+/// Runs a command that has to fail, and returns what it wrote to its standard output and to its standard error.
+///
+/// # Panics
+/// When it cannot be started or succeeds.
+pub fn refused(command: &mut Command) -> (String, String) {
     let (succeeded, stdout, stderr) = end(command);
     assert!(!succeeded, "{command:?} should fail\n{stdout}{stderr}");
-    stderr
+    (stdout, stderr)
 }
 
 /// Whether a command succeeded, and its two outputs.

@@ -6,6 +6,9 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use crate::{make, run, target, tool};
 
+/// The version of the suite.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// Where the images are said to be published.
 pub const IMAGES: &str = "registry.example/emojivoto";
 
@@ -52,15 +55,25 @@ pub fn made(goal: &str, out: &Path, how: impl FnOnce(&mut Command) -> String) ->
     how(&mut make)
 }
 
+/// The file of a binary or an image: `oci.tar`, `tar.gz`, `cdx.json`.
+pub fn file(of: &str, extension: &str) -> PathBuf {
+    files().join(format!("{}.{extension}", named(of, arch())))
+}
+
+/// What files for one architecture are called, but for their extension.
+pub fn named(of: &str, arch: &str) -> String {
+    format!("{of}-{VERSION}-linux-{arch}")
+}
+
 /// Has the engine take an image of this release, and what it is called there.
 ///
 /// # Panics
 /// When it does not.
 pub fn load(service: &str) -> String {
-    let version = env!("CARGO_PKG_VERSION");
-    let archive = files().join(format!("emojivoto-{service}-{version}-linux-{}.oci.tar", arch()));
-    let said = run(Command::new(tool("docker")).args(["load", "--input"]).arg(archive));
-    let image = format!("{IMAGES}/emojivoto-{service}:{version}");
+    let name = format!("emojivoto-{service}");
+    let mut docker = Command::new(tool("docker"));
+    let said = run(docker.args(["load", "--input"]).arg(file(&name, "oci.tar")));
+    let image = format!("{IMAGES}/{name}:{VERSION}");
     assert!(said.ends_with(&format!("Loaded image: {image}\n")), "{said}");
     image
 }

@@ -10,6 +10,9 @@ pub use asset::{Asset, Assets};
 pub use event::event;
 pub use grouped::grouped;
 
+/// The beginning of every page's head: what it is written in, and the colors around it, which are those of [`BASE_CSS`].
+pub const HEAD: &str = include_str!("../static/head.html");
+
 /// The beginning of every stylesheet: colors, type, header, footer and the sheet.
 pub const BASE_CSS: &str = include_str!("../static/base.css");
 

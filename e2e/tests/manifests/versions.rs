@@ -3,12 +3,12 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use emojivoto_e2e::{
+    make,
     manifests::{entries, read},
-    root,
+    refusal, root, run,
 };
 
 use crate::{VERSION, rendered::temporary};
@@ -91,24 +91,20 @@ fn copy() -> PathBuf {
     copy
 }
 
-/// `make version` in a copy: whether it succeeded, and what it said.
-fn make(copy: &Path, arguments: &[&str]) -> (bool, String) {
-    let output = Command::new("make").arg("version").args(arguments).current_dir(copy).output();
-    let output = output.expect("make starts");
-    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
-}
-
 #[test]
 fn one_command_sets_it_everywhere() {
     let copy = copy();
-    for wrong in ["V=", "V=latest", "V=1.2", "V=v1.2.3", "V=1.02.3", "V=1.2.3-01", "V=1.2.3-rc..1"]
-    {
-        let (made, said) = make(&copy, &[wrong]);
-        assert!(!made && said.contains("make version V="), "{wrong}: {said}");
+    let set = |version: &str| {
+        let mut make = make("version");
+        make.arg(format!("V={version}")).current_dir(&copy);
+        make
+    };
+    for wrong in ["", "latest", "1.2", "v1.2.3", "1.02.3", "1.2.3-01", "1.2.3-rc..1"] {
+        let said = refusal(&mut set(wrong));
+        assert!(said.contains("make version V="), "{wrong}: {said}");
     }
     let lock = read(&copy.join("Cargo.lock"));
-    let (made, said) = make(&copy, &["V=99.8.7"]);
-    assert!(made, "{said}");
+    run(&mut set("99.8.7"));
     assert_eq!(lines_with(&copy, VERSION), [], "left behind");
     assert_eq!(lines_with(&copy, "99.8.7").len(), lines_with(root(), VERSION).len());
     let ours = |lock: &str, version: &str| {

@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use emojivoto_e2e::release::{IMAGES, REVISION, SERVICES, SOURCE, arch, files, load, made};
+use emojivoto_e2e::release::{
+    IMAGES, REVISION, SERVICES, SOURCE, VERSION, arch, file, files, load, made, named,
+};
 use emojivoto_e2e::{at_the_root, make, names, refusal, root, run, tool};
 use emojivoto_testkit::Binary;
 use emojivoto_testkit::http;
@@ -14,8 +16,6 @@ use serde_json::{Value, json};
 
 mod registry;
 mod sboms;
-
-const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The archives of binaries, and what they hold.
 const ARCHIVES: [(&str, &[&str]); 3] = [
@@ -28,17 +28,19 @@ const LICENSES: [&str; 4] = ["CRATES.txt", "GLIBC.txt", "LICENSE", "RUST-STANDAR
 
 #[test]
 fn it_is_complete_and_its_checksums_are_right() {
-    let platform = format!("{VERSION}-linux-{}", arch());
+    let named = |of: &str| named(of, arch());
     let mut expected: Vec<_> = ["emojivoto.yml", "emojivoto-linkerd.yml", "emojivoto-redis.yml"]
         .into_iter()
         .chain(["emojivoto-dashboard.json", "emojivoto-rules.yml", "SHA256SUMS"])
         .map(str::to_owned)
         .collect();
     for (archive, binaries) in ARCHIVES {
-        expected.push(format!("{archive}-{platform}.tar.gz"));
-        expected.extend(binaries.iter().map(|binary| format!("{binary}-{platform}.cdx.json")));
+        expected.push(format!("{}.tar.gz", named(archive)));
+        expected.extend(binaries.iter().map(|binary| format!("{}.cdx.json", named(binary))));
     }
-    expected.extend(SERVICES.map(|service| format!("emojivoto-{service}-{platform}.oci.tar")));
+    expected.extend(
+        SERVICES.map(|service| format!("{}.oci.tar", named(&format!("emojivoto-{service}")))),
+    );
     expected.sort();
     assert_eq!(names(files()), expected);
 
@@ -112,8 +114,10 @@ fn images_hold_a_binary_its_sbom_and_licences_and_nothing_else() {
         assert_eq!(found, expected, "{service}");
         assert_licences(&image.join("licenses"));
         let sbom = fs::read(image.join(format!("sbom/{binary}.cdx.json"))).expect("it is there");
-        let beside = files().join(format!("{binary}-{VERSION}-linux-{}.cdx.json", arch()));
-        assert!(sbom == fs::read(beside).expect("it is there"), "{service}: another SBOM");
+        assert!(
+            sbom == fs::read(file(&binary, "cdx.json")).expect("it is there"),
+            "{service}: another SBOM"
+        );
     }
 }
 
@@ -273,11 +277,11 @@ fn empty(name: &str) -> PathBuf {
 
 /// What an archive of binaries holds: one folder, of its own name.
 fn unpacked(archive: &str) -> PathBuf {
-    let name = format!("{archive}-{VERSION}-linux-{}", arch());
+    let name = named(archive, arch());
     // Each test has one of its own: they run side by side.
     let test = std::thread::current().name().unwrap_or_default().to_owned();
     let folder = empty(&format!("{archive}-{test}"));
-    unpack(&files().join(format!("{name}.tar.gz")), &folder);
+    unpack(&file(archive, "tar.gz"), &folder);
     assert_eq!(names(&folder), [name.as_str()]);
     folder.join(name)
 }
@@ -285,8 +289,7 @@ fn unpacked(archive: &str) -> PathBuf {
 /// The file system of an image, from its archive: an OCI layout whose one manifest names the layers.
 fn image(service: &str) -> PathBuf {
     let layout = empty(&format!("{service}-layout"));
-    let archive = format!("emojivoto-{service}-{VERSION}-linux-{}.oci.tar", arch());
-    unpack(&files().join(archive), &layout);
+    unpack(&file(&format!("emojivoto-{service}"), "oci.tar"), &layout);
     let json = |file: &Path| -> Value {
         let text = fs::read_to_string(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"))

@@ -3,12 +3,12 @@
 use std::fs;
 use std::process::Command;
 
-use emojivoto_e2e::release::{SERVICES, arch, files, made};
+use emojivoto_e2e::release::{SERVICES, VERSION, arch, files, made, named};
 use emojivoto_e2e::{Program, free_ports, names, refusal, run, tool};
 use emojivoto_testkit::{eventually, http};
 use serde_json::{Value, json};
 
-use crate::{VERSION, docker, empty, temporary};
+use crate::{docker, empty, temporary};
 
 #[tokio::test]
 async fn images_are_pushed_for_all_platforms_and_pulled_for_one() {
@@ -38,8 +38,7 @@ async fn images_are_pushed_for_all_platforms_and_pulled_for_one() {
     let said = made("release-push", &out, |make| refusal(make.arg(&images_argument)));
     assert!(said.contains("does not name localhost"), "the manifests name others: {said}");
     made("release-manifests", &out, |make| run(make.arg(&images_argument)));
-    let bots =
-        [arch(), other].map(|arch| format!("emojivoto-vote-bot-{VERSION}-linux-{arch}.oci.tar"));
+    let bots = [arch(), other].map(|arch| format!("{}.oci.tar", named("emojivoto-vote-bot", arch)));
     let aside = empty("aside");
     for bot in &bots {
         fs::rename(out.join(bot), aside.join(bot)).expect("it is there");

@@ -2,20 +2,23 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
-use emojivoto_e2e::release::{REVISION, SOURCE, TIME, arch, files};
+use emojivoto_e2e::release::{REVISION, SOURCE, TIME, VERSION, file};
 use emojivoto_e2e::{at_the_root, names, root, run, tool};
 use serde_json::Value;
 
-use crate::{ARCHIVES, VERSION, empty, unpacked};
+use crate::{ARCHIVES, empty, unpacked};
 
 /// Where binaries say that code of crates lies, which panics name.
 const CRATES: &[u8] = b"/cargo/registry/src/";
 
 #[test]
 fn they_are_valid() {
-    run(Command::new(tool("python3")).arg(root().join("e2e/checks/sboms.py")).args(paths()));
+    let binaries = ARCHIVES.iter().flat_map(|(_, binaries)| *binaries);
+    let files = binaries.map(|binary| file(binary, "cdx.json"));
+    run(Command::new(tool("python3")).arg(root().join("e2e/checks/sboms.py")).args(files));
 }
 
 #[test]
@@ -71,10 +74,12 @@ fn they_say_when_but_not_where_they_were_made() {
         .env("SOURCE", SOURCE)
         .env("REVISION", REVISION)
         .env("SOURCE_DATE_EPOCH", TIME.to_string()));
-    let made = |file: &str| fs::read_to_string(file).unwrap_or_else(|e| panic!("{file}: {e}"));
-    let there = made(copy.join("target/sboms/emojivoto-web.cdx.json").to_str().expect("UTF-8"));
-    let here = format!("{}/{binary}-{VERSION}-linux-{}.cdx.json", files().display(), arch());
-    assert!(there == made(&here), "another one than {here}");
+    let made = |file: &Path| {
+        fs::read_to_string(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()))
+    };
+    let there = made(&copy.join("target/sboms/emojivoto-web.cdx.json"));
+    let here = file(binary, "cdx.json");
+    assert!(there == made(&here), "another one than {}", here.display());
     assert!(there.contains("\"timestamp\": \"2026-01-02T03:04:05"), "{there}");
     for (at, _) in there.match_indices("file://") {
         assert!(there[at..].starts_with("file:///emojivoto/"), "{}", &there[at..at + 100]);
@@ -110,16 +115,8 @@ fn each_crate_in_them_has_a_licence_beside_them() {
     }
 }
 
-fn paths() -> Vec<String> {
-    let binaries = ARCHIVES.iter().flat_map(|(_, binaries)| *binaries);
-    binaries
-        .map(|binary| format!("{}/{binary}-{VERSION}-linux-{}.cdx.json", files().display(), arch()))
-        .collect()
-}
-
 fn sbom(binary: &str) -> Value {
-    let file = files().join(format!("{binary}-{VERSION}-linux-{}.cdx.json", arch()));
-    let text = fs::read_to_string(file).expect("it is there");
+    let text = fs::read_to_string(file(binary, "cdx.json")).expect("it is there");
     let sbom: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
     assert_eq!(sbom["metadata"]["component"]["name"], binary);
     assert_eq!(sbom["metadata"]["component"]["version"], VERSION);
